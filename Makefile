@@ -1,0 +1,50 @@
+# Maskline. `make run` starts everything locally, `make test` is what must pass.
+
+.DEFAULT_GOAL := help
+SAM := .venv/bin/sam
+SAM_READY := .venv/.requirements-installed
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: build-dev ## Start the whole stack on this machine, with demo data
+	@exec target/debug/maskline-local
+
+.PHONY: call
+call: ## Place a visitor's call against the running stack; ARGS="--owner busy" and the like
+	@cargo run --quiet --package maskline-carrier --bin call -- $(ARGS)
+
+.PHONY: test
+test: format lint build-dev unit-and-end-to-end template ## Everything that must pass
+
+.PHONY: format
+format:
+	cargo fmt --all --check
+
+.PHONY: lint
+lint:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The end-to-end tests run the functions' own binaries, so these are built first.
+.PHONY: build-dev
+build-dev:
+	cargo build --workspace --bins --locked
+
+.PHONY: unit-and-end-to-end
+unit-and-end-to-end: build-dev
+	cargo test --workspace --locked
+
+.PHONY: template
+template: $(SAM_READY) ## Check template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml
+
+$(SAM_READY): infra/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --requirement infra/requirements.txt
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built and installed here
+	rm -rf target .venv .aws-sam

@@ -1,0 +1,74 @@
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::call::{CallId, End, Report};
+use maskline::domain::time::Timestamp;
+use maskline::lambda::http::{Request, Response};
+use maskline::lambda::{Function, Start, failure_in_words};
+use maskline::ports::carrier::twilio::Twilio;
+use maskline::ports::carrier::{Carrier, farewell};
+use maskline::ports::store::Table;
+use maskline::ports::store::calls::{Calls, Recorded};
+
+pub struct DialStatus {
+    carrier: Twilio,
+    calls: Calls,
+    public_base_url: Option<String>,
+}
+
+impl Function for DialStatus {
+    const NAME: &'static str = "dial-status";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        Ok(DialStatus {
+            carrier: start.env.twilio()?,
+            calls: start.calls()?,
+            public_base_url: start.env.public_base_url()?,
+        })
+    }
+
+    fn first_table(&self) -> Table<'_> {
+        self.calls.table()
+    }
+
+    async fn handle(&self, request: &Request) -> Result<Response, Error> {
+        let url = request.url(self.public_base_url.as_deref());
+        let form = self.carrier.authenticate(&request.webhook(&url))?;
+        let id: CallId = request.query_parameter("call")?;
+        let end = self.carrier.dial_end(&form)?;
+        match self.record(&id, end).await {
+            Ok(()) => {}
+            // The dial is over whether we could write it down or not, and the
+            // owner's leg reports its end to another webhook.
+            Err(error) if error.is_internal() => {
+                tracing::error!(%error, "the end of a dial was not recorded");
+            }
+            Err(error) => return Err(error),
+        }
+        let goodbye = farewell(end.attended_status());
+        Ok(Response::carrier(self.carrier.write(&goodbye)))
+    }
+
+    fn refuse(&self, error: &Error) -> Response {
+        failure_in_words(&self.carrier, error)
+    }
+}
+
+impl DialStatus {
+    /// Nearly always the owner's leg has told the same before; a read that finds so
+    /// costs a tenth of a write.
+    async fn record(&self, id: &CallId, end: End) -> Result<(), Error> {
+        let report = Report::DialEnd(end);
+        let call = self.calls.get(id).await?.ok_or(Error::NotFound("call"))?;
+        if call.facts.make_redundant(report) {
+            return Ok(());
+        }
+        match self
+            .calls
+            .record(id, report, None, Timestamp::now())
+            .await?
+        {
+            Recorded::News | Recorded::Nothing => Ok(()),
+            Recorded::NoSuchCall => Err(Error::NotFound("call")),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::call::CallId;
+use maskline::domain::time::Timestamp;
+use maskline::lambda::http::{Request, Response};
+use maskline::lambda::{Function, Start};
+use maskline::ports::carrier::twilio::Twilio;
+use maskline::ports::carrier::{Carrier, Instruction};
+use maskline::ports::store::Table;
+use maskline::ports::store::calls::{Calls, Recorded};
+
+pub struct Status {
+    carrier: Twilio,
+    calls: Calls,
+    public_base_url: Option<String>,
+}
+
+impl Function for Status {
+    const NAME: &'static str = "status";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        Ok(Status {
+            carrier: start.env.twilio()?,
+            calls: start.calls()?,
+            public_base_url: start.env.public_base_url()?,
+        })
+    }
+
+    fn first_table(&self) -> Table<'_> {
+        self.calls.table()
+    }
+
+    async fn handle(&self, request: &Request) -> Result<Response, Error> {
+        let now = Timestamp::now();
+        let url = request.url(self.public_base_url.as_deref());
+        let form = self.carrier.authenticate(&request.webhook(&url))?;
+        let id: CallId = request.query_parameter("call")?;
+        let leg = self.carrier.leg_report(&form, now)?;
+        if let Some(report) = leg.report {
+            let not_leg = leg.maybe_visitors_leg.as_deref();
+            match self.calls.record(&id, report, not_leg, now).await? {
+                Recorded::News | Recorded::Nothing => {}
+                Recorded::NoSuchCall => return Err(Error::NotFound("call")),
+            }
+        }
+        Ok(Response::carrier(self.carrier.write(&Instruction::Nothing)))
+    }
+}

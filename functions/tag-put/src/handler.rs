@@ -1,0 +1,121 @@
+use maskline::access::auth::Tokens;
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::phone::{Country, PhoneNumber};
+use maskline::domain::tag::{TagCode, TagSpec};
+use maskline::domain::time::Timestamp;
+use maskline::lambda::http::{Request, Response};
+use maskline::lambda::{Function, Start};
+use maskline::ports::store::Table;
+use maskline::ports::store::tags::{PutError, Stored, Tags};
+use serde::Deserialize;
+
+/// The longest owner id and label, bytes: they keep an item under 1 KB, one write unit.
+const MAX_TEXT: usize = 200;
+
+pub struct TagPut {
+    tokens: Tokens,
+    tags: Tags,
+    shared_number: PhoneNumber,
+    default_country: Country,
+    allowed_countries: Vec<Country>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    short_code: Option<String>,
+    owner_id: String,
+    owner_phone: String,
+    label: String,
+    virtual_number: Option<String>,
+    #[serde(default = "enabled_by_default")]
+    enabled: bool,
+}
+
+fn enabled_by_default() -> bool {
+    true
+}
+
+impl Function for TagPut {
+    const NAME: &'static str = "tag-put";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        Ok(TagPut {
+            tokens: Tokens::from_env(&start.env)?,
+            tags: start.tags()?,
+            shared_number: start.env.shared_number()?,
+            default_country: start.env.default_country()?,
+            allowed_countries: start.env.allowed_countries()?,
+        })
+    }
+
+    fn first_table(&self) -> Table<'_> {
+        self.tags.table()
+    }
+
+    async fn handle(&self, request: &Request) -> Result<Response, Error> {
+        let identity = self.tokens.check(request.header("authorization")).await?;
+        if !identity.admin {
+            return Err(Error::Forbidden("only an admin may change tags"));
+        }
+        let spec = self.read(request)?;
+        match self.tags.put(spec, Timestamp::now()).await {
+            Ok(Stored::Created(tag)) => Response::json(201, &tag.view()),
+            Ok(Stored::Replaced(tag)) => Response::json(200, &tag.view()),
+            Err(PutError::NumberTaken) => {
+                Err(Error::Conflict("virtualNumber belongs to another tag"))
+            }
+            Err(PutError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl TagPut {
+    fn read(&self, request: &Request) -> Result<TagSpec, Error> {
+        let code: TagCode = request.path_parameter("shortCode")?;
+        let body: Body = request.json()?;
+        if let Some(given) = &body.short_code
+            && !given.eq_ignore_ascii_case(code.as_str())
+        {
+            return Err(Error::field("shortCode", "is another one in the path"));
+        }
+        let owner_phone = self.phone("ownerPhone", &body.owner_phone)?;
+        owner_phone
+            .check_diallable(&self.allowed_countries)
+            .map_err(|problem| Error::DestinationNotAllowed {
+                field: "ownerPhone",
+                problem,
+            })?;
+        let virtual_number = body
+            .virtual_number
+            .map(|number| self.phone("virtualNumber", &number))
+            .transpose()?;
+        if virtual_number.as_ref() == Some(&self.shared_number) {
+            let problem = "is the number that tags share; leave it out to share it";
+            return Err(Error::field("virtualNumber", problem));
+        }
+        Ok(TagSpec {
+            code,
+            owner_id: text("ownerId", body.owner_id)?,
+            owner_phone,
+            label: text("label", body.label)?,
+            virtual_number,
+            enabled: body.enabled,
+        })
+    }
+
+    fn phone(&self, field: &'static str, typed: &str) -> Result<PhoneNumber, Error> {
+        PhoneNumber::read(typed, self.default_country)
+            .map_err(|problem| Error::InvalidPhone { field, problem })
+    }
+}
+
+fn text(field: &str, given: String) -> Result<String, Error> {
+    let trimmed = given.trim();
+    if trimmed.is_empty() || trimmed.len() > MAX_TEXT || trimmed.chars().any(char::is_control) {
+        let problem = format_args!("must be 1 to {MAX_TEXT} bytes of printable text");
+        return Err(Error::field(field, problem));
+    }
+    Ok(trimmed.to_owned())
+}

@@ -1,0 +1,109 @@
+//! A simulated Twilio, for development and tests.
+//!
+//! It places calls as Twilio does: asks the application for TwiML with signed
+//! form requests, carries the TwiML out on simulated phones, and reports what
+//! happens in callbacks. TwiML that Twilio would refuse is refused with the reason.
+//!
+//! It shares no code with the application: its signature and its TwiML reader are
+//! a second opinion, so that a mistake is not made twice in the same way.
+//!
+//! Not simulated: media, speech input, recordings, conferences, SIP and client
+//! endpoints, HTTP redirects and fallback URLs.
+
+mod call;
+mod dial;
+mod leg;
+mod network;
+mod phone;
+mod plan;
+mod random;
+mod server;
+mod signature;
+mod transcript;
+mod twiml;
+mod webhook;
+mod xml;
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::Url;
+
+pub use plan::{CallPlan, Callback, NetworkPlan, OwnerDoes, OwnerPlan, PlanError, VisitorPlan};
+pub use server::serve;
+pub use signature::{Param, sign};
+pub use transcript::{
+    CallStatus, Fault, OwnerSide, RequestKind, RequestLog, Transcript, VisitorSide,
+};
+
+use call::Call;
+use webhook::Sender;
+
+/// The account in whose name calls are placed, and where its calls go.
+#[derive(Clone)]
+pub struct Settings {
+    /// The account that requests name.
+    pub account_sid: String,
+    /// The key of the signatures.
+    pub auth_token: String,
+    /// Where an incoming call's first TwiML comes from.
+    pub voice_url: String,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("account_sid", &self.account_sid)
+            .field("auth_token", &"***")
+            .field("voice_url", &self.voice_url)
+            .finish()
+    }
+}
+
+/// Settings that no call can be placed with.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The voice URL is not an absolute http or https URL.
+    #[error("voice_url must be an absolute http or https URL")]
+    VoiceUrl,
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client could not be set up: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// A carrier that calls can be placed with. Clones share one HTTP client.
+#[derive(Clone)]
+pub struct Carrier {
+    account_sid: String,
+    voice_url: Url,
+    sender: Arc<Sender>,
+}
+
+impl Carrier {
+    /// A carrier for one account.
+    ///
+    /// # Errors
+    /// When the voice URL is not usable or the HTTP client cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let voice_url = Url::parse(&settings.voice_url).map_err(|_| SettingsError::VoiceUrl)?;
+        if !matches!(voice_url.scheme(), "http" | "https") {
+            return Err(SettingsError::VoiceUrl);
+        }
+        Ok(Self {
+            account_sid: settings.account_sid,
+            voice_url,
+            sender: Arc::new(Sender::new(settings.auth_token)?),
+        })
+    }
+
+    /// Places one call from outside to a virtual number and runs it to its end,
+    /// including every callback.
+    ///
+    /// # Errors
+    /// Names the field of the plan that is out of range.
+    pub async fn place(&self, plan: CallPlan) -> Result<Transcript, PlanError> {
+        plan.check()?;
+        let call = Call::inbound(plan, self.account_sid.clone(), Arc::clone(&self.sender));
+        Ok(call.run(self.voice_url.clone()).await)
+    }
+}

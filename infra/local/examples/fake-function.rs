@@ -1,0 +1,70 @@
+//! A function for this crate's own tests: it does what the event's `do` says.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    if let Ok(flag) = std::env::var("REFUSE_IF_EXISTS")
+        && std::path::Path::new(&flag).exists()
+    {
+        eprintln!("SOME_SETTING is missing");
+        std::process::exit(1);
+    }
+    let api = std::env::var("AWS_LAMBDA_RUNTIME_API")?;
+    let base = format!("http://{api}/2018-06-01/runtime/invocation");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    loop {
+        let next = client.get(format!("{base}/next")).send().await?;
+        let header = |name| Some(next.headers().get(name)?.to_str().ok()?.to_owned());
+        let id = header("lambda-runtime-aws-request-id").ok_or("no request id")?;
+        let context = json!({
+            "id": id,
+            "deadline": header("lambda-runtime-deadline-ms"),
+            "arn": header("lambda-runtime-invoked-function-arn"),
+            "trace": header("lambda-runtime-trace-id"),
+        });
+        let event: Value = serde_json::from_str(&next.text().await?)?;
+        let (kind, body) = act(&event, context).await;
+        client
+            .post(format!("{base}/{id}/{kind}"))
+            .body(body)
+            .send()
+            .await?;
+        if event["do"] == "answer and exit" {
+            std::process::exit(0);
+        }
+    }
+}
+
+async fn act(event: &Value, context: Value) -> (&'static str, String) {
+    let what = [&event["do"], &event["queryStringParameters"]["do"]];
+    let what = what.iter().find_map(|v| v.as_str()).unwrap_or("echo");
+    let answer = match what {
+        "context" => context,
+        "environment" => Value::Object(std::env::vars().map(|(k, v)| (k, v.into())).collect()),
+        "wait" => {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            std::process::id().into()
+        }
+        "hang" => std::future::pending().await,
+        "exit" => std::process::exit(3),
+        "fail" => {
+            let error = json!({"errorType": "Oops", "errorMessage": "on purpose"});
+            return ("error", error.to_string());
+        }
+        "not json" => return ("response", "{".into()),
+        "respond" => json!({
+            "statusCode": 201,
+            "headers": {"content-type": "text/plain"},
+            "body": "made",
+        }),
+        "bad response" => json!({"statusCode": 1}),
+        _ => event.clone(),
+    };
+    ("response", answer.to_string())
+}

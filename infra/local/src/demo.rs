@@ -1,0 +1,244 @@
+//! What a newcomer finds: two tags, tokens, and lines to paste.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::stack::http_client;
+use crate::{Error, Stack};
+
+const TOKEN_SECONDS: i64 = 24 * 60 * 60;
+
+/// The demo data of a running stack.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Demo {
+    /// A token with the scope `maskline:admin`.
+    pub admin_token: String,
+    /// The tags.
+    pub tags: Vec<DemoTag>,
+}
+
+/// One demo tag.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoTag {
+    /// Its code.
+    pub short_code: String,
+    /// Its owner's user id.
+    pub owner_id: String,
+    /// A token of its owner.
+    pub owner_token: String,
+    /// The number a visitor dials for it.
+    pub number: String,
+    /// What a visitor keys in, where that number is shared.
+    pub extension: Option<String>,
+}
+
+/// Puts the demo tags through the HTTP API, with an admin's token. `None` where
+/// the stack cannot sign tokens, because the host application's keys are used.
+pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
+    let Some(secret) = stack.value("JWT_SECRET") else {
+        return Ok(None);
+    };
+    if stack.value("JWT_ALGORITHM").is_some_and(|a| a != "HS256") {
+        return Ok(None);
+    }
+    let token = |subject: &str, scope: Option<&str>| token(stack, secret, subject, scope);
+    let admin_token = token("admin", Some("maskline:admin"))?;
+    let shared = stack.value("TWILIO_PHONE_NUMBER").unwrap_or_default();
+    let own = "+14155550111";
+    let wanted = [
+        (
+            "demo-car",
+            json!({
+                "ownerId": "owner-1", "ownerPhone": "+919876543210",
+                "label": "Blue hatchback", "virtualNumber": own, "enabled": true,
+            }),
+        ),
+        (
+            "demo-bike",
+            json!({
+                "ownerId": "owner-2", "ownerPhone": "+919812345678",
+                "label": "Red bicycle", "enabled": true,
+            }),
+        ),
+    ];
+    let client = http_client()?;
+    let mut tags = Vec::new();
+    for (code, tag) in wanted {
+        let url = format!("{}/api/v1/tags/{code}", stack.http_url());
+        let failed = |what: String| Error::Demo(format!("PUT {url}: {what}"));
+        let response = client
+            .put(&url)
+            .bearer_auth(&admin_token)
+            .header("content-type", "application/json")
+            .body(tag.to_string())
+            .send()
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let status = response.status();
+        let text = response.text().await.unwrap_or_default();
+        if !status.is_success() {
+            return Err(failed(format!("{status} {text}")));
+        }
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let shares = tag.get("virtualNumber").is_none();
+        let extension = answer["extension"].as_str().map(str::to_owned);
+        if shares && extension.is_none() {
+            return Err(failed("the answer has no extension".into()));
+        }
+        let owner_id = tag["ownerId"].as_str().unwrap_or_default();
+        tags.push(DemoTag {
+            short_code: code.into(),
+            owner_id: owner_id.into(),
+            owner_token: token(owner_id, None)?,
+            number: if shares { shared.into() } else { own.into() },
+            extension: extension.filter(|_| shares),
+        });
+    }
+    Ok(Some(Demo { admin_token, tags }))
+}
+
+fn token(stack: &Stack, secret: &str, subject: &str, scope: Option<&str>) -> Result<String, Error> {
+    let expires = jiff::Timestamp::now().as_second() + TOKEN_SECONDS;
+    let mut claims = json!({ "sub": subject, "exp": expires });
+    for (claim, value) in [
+        ("scope", scope),
+        ("iss", stack.value("JWT_ISSUER")),
+        ("aud", stack.value("JWT_AUDIENCE")),
+    ] {
+        if let Some(value) = value {
+            claims[claim] = value.into();
+        }
+    }
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    encode(&Header::default(), &claims, &key)
+        .map_err(|error| Error::Demo(format!("a token could not be signed: {error}")))
+}
+
+/// The text that `make run` prints before `ready`.
+pub fn welcome(stack: &Stack, demo: Option<&Demo>) -> String {
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_welcome(&mut text, stack, demo);
+    text
+}
+
+fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::fmt::Result {
+    let url = stack.http_url();
+    writeln!(text, "\nMaskline runs on this machine; Ctrl-C stops it.\n")?;
+    writeln!(text, "  HTTP API and webhooks  {url}")?;
+    match stack.carrier_url() {
+        Some(carrier) => writeln!(text, "  Simulated carrier      {carrier}")?,
+        None => writeln!(text, "  Carrier                as TWILIO_API_BASE_URL says")?,
+    }
+    writeln!(text, "  Store (DynamoDB)       {}\n", stack.store_url())?;
+    if let Some(demo) = demo {
+        writeln!(text, "Demo tags")?;
+        for tag in &demo.tags {
+            let (code, owner, number) = (&tag.short_code, &tag.owner_id, &tag.number);
+            match &tag.extension {
+                Some(digits) => writeln!(
+                    text,
+                    "  {code:<10} of {owner}: dial {number}, then key in {digits}"
+                )?,
+                None => writeln!(text, "  {code:<10} of {owner}: dial {number}")?,
+            }
+        }
+        writeln!(text, "\nTokens, good for 24 hours")?;
+        writeln!(text, "  {:<8} {}", "admin", demo.admin_token)?;
+        for tag in &demo.tags {
+            writeln!(text, "  {:<8} {}", tag.owner_id, tag.owner_token)?;
+        }
+        writeln!(text)?;
+    }
+    writeln!(text, "To paste into another shell")?;
+    if let (Some(_), Some(_)) = (demo, stack.carrier_url()) {
+        writeln!(text, "  # A visitor calls an owner; then the transcript")?;
+        writeln!(text, "  make call")?;
+    }
+    writeln!(text, "  # The number that visitors dial")?;
+    writeln!(text, "  curl -s {url}/api/v1/call/virtual-number")?;
+    if let Some(demo) = demo {
+        for tag in &demo.tags {
+            let (code, token) = (&tag.short_code, &tag.owner_token);
+            writeln!(text, "  # The calls of {code}, as its owner sees them")?;
+            writeln!(
+                text,
+                "  curl -s {url}/api/v1/call/{code}/history -H 'authorization: Bearer {token}'"
+            )?;
+        }
+        let tag = json!({
+            "ownerId": "owner-3", "ownerPhone": "+919811122233",
+            "label": "Green parcel", "enabled": true,
+        });
+        writeln!(text, "  # A new tag, as an admin makes it")?;
+        writeln!(
+            text,
+            "  curl -s -X PUT {url}/api/v1/tags/demo-parcel \
+             -H 'content-type: application/json' -H 'authorization: Bearer {}' -d '{tag}'",
+            demo.admin_token
+        )?;
+    }
+    Ok(())
+}
+
+/// What other programs, such as `make call`, need to know of a running stack: a
+/// file that is there as long as this is.
+#[derive(Debug)]
+pub struct StateFile(PathBuf);
+
+impl StateFile {
+    /// Writes the file: at STATE_FILE, or else in the directory above the
+    /// executable's, which is `target`.
+    pub fn write(stack: &Stack, demo: Option<&Demo>) -> Result<Self, Error> {
+        let path = match stack.value("STATE_FILE") {
+            Some(path) => path.into(),
+            None => {
+                let executable = std::env::current_exe().map_err(Error::io("STATE_FILE"))?;
+                let target = executable.parent().and_then(Path::parent);
+                let target = target.unwrap_or(Path::new("."));
+                target.join("maskline-local.json")
+            }
+        };
+        let facts = json!({
+            "httpUrl": stack.http_url(),
+            "storeUrl": stack.store_url(),
+            "carrierUrl": stack.carrier_url(),
+            "publicBaseUrl": stack.value("PUBLIC_BASE_URL"),
+            "voiceUrl": stack.webhook_url("ConnectUrl"),
+            "sharedNumber": stack.value("TWILIO_PHONE_NUMBER"),
+            "demo": demo,
+        });
+        write_private(&path, &format!("{facts:#}\n"))
+            .map_err(Error::io(format!("STATE_FILE {}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for StateFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Tokens are in it, so only this user may read it.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // A file from before keeps its permissions, whoever gave them.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}

@@ -1,0 +1,346 @@
+//! Puts the parts together, and takes them down again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::http::Gateway;
+use crate::lambda::{Function, Host, default_functions_dir};
+use crate::settings::Settings;
+use crate::store::{Store, create_tables};
+use crate::template::{Plan, Template};
+use crate::{Error, InvokeError, LogSink};
+
+/// How long a server may take for the requests that run when it is stopped.
+/// Carrier, HTTP and store together stay below the five seconds of `make run`.
+const STOP_TIMEOUT: Duration = Duration::from_millis(1200);
+
+/// What a stack is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The template.
+    pub template: PathBuf,
+    /// A file with settings; it need not exist.
+    pub dotenv: Option<PathBuf>,
+    /// Settings that go before the environment's and the file's. A port 0 is any
+    /// free one.
+    pub environment: BTreeMap<String, String>,
+    /// Where the functions' binaries are: if not here, then in FUNCTIONS_DIR, or
+    /// beside this executable.
+    pub functions_dir: Option<PathBuf>,
+    /// Where the stack's and the functions' lines go.
+    pub log: LogSink,
+}
+
+impl Default for Options {
+    /// As `make run` starts it, from the repository's root.
+    fn default() -> Self {
+        Self {
+            template: "template.yaml".into(),
+            dotenv: Some(".env".into()),
+            environment: BTreeMap::new(),
+            functions_dir: None,
+            log: LogSink::Stderr,
+        }
+    }
+}
+
+impl Options {
+    /// For tests: the repository's template, any free ports, no `.env`, and a log
+    /// in memory.
+    pub fn ephemeral() -> Self {
+        let any_port = ["HTTP_PORT", "STORE_PORT", "CARRIER_PORT"];
+        Self {
+            template: concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml").into(),
+            dotenv: None,
+            environment: any_port.map(|name| (name.into(), "0".into())).into(),
+            functions_dir: None,
+            log: LogSink::memory(),
+        }
+    }
+
+    /// Adds one setting.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// A running stack.
+///
+/// [`Stack::stop`] takes it down in order. Dropping it ends the functions, too,
+/// as soon as the runtime comes to it.
+#[derive(Debug)]
+pub struct Stack {
+    settings: Settings,
+    plan: Plan,
+    http_url: String,
+    store_url: String,
+    carrier_url: Option<String>,
+    functions: Functions,
+    http: Server,
+    carrier: Option<Server>,
+    store: Option<Store>,
+    log: LogSink,
+}
+
+impl Stack {
+    /// Brings everything up; returns once every function asks for work and every
+    /// address answers.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let mut settings = Settings::load(options.environment, options.dotenv.as_deref())?;
+        let template = Template::read(&options.template)?;
+
+        let http = bind(&settings, "HTTP_PORT", 3000).await?;
+        let (http_port, http_url) = address(&http)?;
+        let given_store = settings.given("AWS_ENDPOINT_URL_DYNAMODB");
+        let (store_url, store_listener) = match given_store.map(str::to_owned) {
+            Some(url) => (url, None),
+            None => {
+                let listener = bind(&settings, "STORE_PORT", 8000).await?;
+                (address(&listener)?.1, Some(listener))
+            }
+        };
+        let (carrier_url, carrier_listener) = match settings.given("TWILIO_API_BASE_URL") {
+            Some(_) => (None, None),
+            None => {
+                let listener = bind(&settings, "CARRIER_PORT", 3002).await?;
+                (Some(address(&listener)?.1), Some(listener))
+            }
+        };
+        settings.set_defaults(&http_url, carrier_url.as_deref());
+        let given = |name: &str| settings.get(name).map(str::to_owned);
+        let plan = template.resolve(given, &http_url)?;
+
+        let store = match store_listener {
+            Some(listener) => {
+                let listener = listener.into_std().map_err(Error::io("STORE_PORT"))?;
+                Some(Store::start(listener, settings.given("STORE_PATH"))?)
+            }
+            None => None,
+        };
+        create_tables(&http_client()?, &store_url, &plan.tables).await?;
+
+        let functions_dir = match options.functions_dir {
+            Some(dir) => dir,
+            None => match settings.given("FUNCTIONS_DIR") {
+                Some(dir) => dir.into(),
+                None => default_functions_dir()?,
+            },
+        };
+        let host = Host {
+            // Functions run in that directory, so a relative path would not do.
+            functions_dir: std::path::absolute(functions_dir)
+                .map_err(Error::io("FUNCTIONS_DIR"))?,
+            store_url: store_url.clone(),
+            max_concurrency: settings.number("MAX_CONCURRENCY", 10)?,
+            log: options.log.clone(),
+        };
+        let functions = Functions::boot(&plan, &host).await?;
+
+        let gateway = Gateway::new(&functions.0, http_port, options.log.clone());
+        let http = Server::start(|stopping| gateway.serve(http, stopping));
+        let mut stack = Self {
+            settings,
+            plan,
+            http_url,
+            store_url,
+            carrier_url,
+            functions,
+            http,
+            carrier: None,
+            store,
+            log: options.log,
+        };
+        if let Some(listener) = carrier_listener {
+            let settings = stack.carrier_settings()?;
+            let serve = |stopping| maskline_carrier::serve(listener, settings, stopping);
+            stack.carrier = Some(Server::start(serve));
+        }
+        Ok(stack)
+    }
+
+    /// Where the HTTP API and the Function URLs are, without a trailing slash.
+    pub fn http_url(&self) -> &str {
+        &self.http_url
+    }
+
+    /// Where the store is.
+    pub fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
+    /// Where the simulated carrier is, if it runs.
+    pub fn carrier_url(&self) -> Option<&str> {
+        self.carrier_url.as_deref()
+    }
+
+    /// What the stack and the functions have written.
+    pub fn log(&self) -> &LogSink {
+        &self.log
+    }
+
+    /// A template parameter's value by its name in the environment, or else
+    /// another setting. Empty ones count as none.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let parameter = self.plan.parameters.get(name).map(String::as_str);
+        parameter
+            .or_else(|| self.settings.get(name))
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The public address of a Function URL, by the name of the template's output.
+    pub fn webhook_url(&self, output: &str) -> Option<String> {
+        let base = self.value("PUBLIC_BASE_URL").unwrap_or(&self.http_url);
+        let path = self.plan.url_paths.get(output)?;
+        Some(format!("{base}{path}"))
+    }
+
+    /// Hands an event to a function as it is; `function` is its logical id or its
+    /// binary's name.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, InvokeError> {
+        let function = self.functions.find(function);
+        function.ok_or(InvokeError::Unknown)?.invoke(event).await
+    }
+
+    /// The ids of a function's processes.
+    pub fn pids(&self, function: &str) -> Vec<u32> {
+        let function = self.functions.find(function);
+        function.map_or_else(Vec::new, |function| function.pids())
+    }
+
+    /// Stops everything: no new requests, then no functions, then no store.
+    pub async fn stop(self) {
+        if let Some(carrier) = self.carrier {
+            carrier.stop().await;
+        }
+        self.http.stop().await;
+        for function in &self.functions.0 {
+            function.begin_stop();
+        }
+        for function in &self.functions.0 {
+            function.stop().await;
+        }
+        if let Some(store) = self.store {
+            let _ = timeout(STOP_TIMEOUT, store.stop()).await;
+        }
+    }
+
+    fn carrier_settings(&self) -> Result<maskline_carrier::Settings, Error> {
+        let value = |name: &str| {
+            let value = self.value(name).map(str::to_owned);
+            value.ok_or_else(|| Error::Missing(name.into()))
+        };
+        Ok(maskline_carrier::Settings {
+            account_sid: value("TWILIO_ACCOUNT_SID")?,
+            auth_token: value("TWILIO_AUTH_TOKEN")?,
+            voice_url: self.webhook_url("ConnectUrl").ok_or_else(|| {
+                Error::Template("the output ConnectUrl, which the carrier calls, is missing".into())
+            })?,
+        })
+    }
+}
+
+/// All functions. They end when this goes.
+#[derive(Debug)]
+struct Functions(Vec<Arc<Function>>);
+
+impl Functions {
+    /// Starts one process of each and waits for all of them.
+    async fn boot(plan: &Plan, host: &Host) -> Result<Self, Error> {
+        let functions = plan.functions.iter().cloned();
+        let functions = functions
+            .map(|plan| Function::new(plan, host.clone()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let functions = Self(functions);
+        let mut starting = Vec::new();
+        for function in &functions.0 {
+            let function = Arc::clone(function);
+            starting.push(tokio::spawn(async move { function.boot().await }));
+        }
+        for boot in starting {
+            boot.await
+                .map_err(|error| Error::Io("a function".into(), error.into()))??;
+        }
+        Ok(functions)
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<Function>> {
+        let named = |f: &&Arc<Function>| f.plan.id == name || f.plan.binary == name;
+        self.0.iter().find(named)
+    }
+}
+
+impl Drop for Functions {
+    fn drop(&mut self) {
+        for function in &self.0 {
+            function.begin_stop();
+        }
+    }
+}
+
+/// A server in a task. It stops, in its own time, when this goes.
+#[derive(Debug)]
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    fn start<F>(serve: impl FnOnce(Stopping) -> F) -> Self
+    where
+        F: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
+        let (stop, stopping) = oneshot::channel();
+        let task = tokio::spawn(serve(Box::pin(async move { drop(stopping.await) })));
+        Self { stop, task }
+    }
+
+    async fn stop(mut self) {
+        let _ = self.stop.send(());
+        if timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+type Stopping = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn bind(settings: &Settings, name: &str, default: u16) -> Result<TcpListener, Error> {
+    let port = settings.number(name, default)?;
+    TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => Error::PortTaken {
+                name: name.into(),
+                port,
+            },
+            _ => Error::Io(format!("{name}: port {port}"), error),
+        })
+}
+
+fn address(listener: &TcpListener) -> Result<(u16, String), Error> {
+    let port = listener
+        .local_addr()
+        .map_err(Error::io("the address of a listener"))?
+        .port();
+    Ok((port, format!("http://127.0.0.1:{port}")))
+}
+
+/// A client for addresses on this machine.
+pub(crate) fn http_client() -> Result<reqwest::Client, Error> {
+    // An earlier caller may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .map_err(|error| Error::Io("the HTTP client".into(), std::io::Error::other(error)))
+}

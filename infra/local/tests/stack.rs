@@ -1,0 +1,397 @@
+//! The stack around a function that does as it is told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use maskline_local::{Error, InvokeError, Options, Stack};
+use serde_json::{Value, json};
+
+const TEMPLATE: &str = "
+Parameters:
+  RefuseIfExists: { Type: String, Default: '' }
+Resources:
+  Api: { Type: AWS::Serverless::HttpApi }
+  Things:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{ AttributeName: pk, AttributeType: S }]
+      KeySchema: [{ AttributeName: pk, KeyType: HASH }]
+      TimeToLiveSpecification: { AttributeName: expiresAt, Enabled: true }
+  Fake:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: fake-function } }
+    Properties:
+      Timeout: 1
+      FunctionUrlConfig: { AuthType: NONE }
+      Environment:
+        Variables: { REFUSE_IF_EXISTS: !Ref RefuseIfExists, TABLE: !Ref Things }
+      Events:
+        One: { Type: HttpApi, Properties: { Method: GET, Path: '/things/{code}' } }
+        Two: { Type: HttpApi, Properties: { Method: GET, Path: /things/own } }
+        Put: { Type: HttpApi, Properties: { Method: PUT, Path: '/things/{code}' } }
+Outputs:
+  Url: { Value: !Sub '${FakeUrl.FunctionUrl}hook' }
+";
+
+/// A directory of its own for one test, with the template in it.
+fn directory(test: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("template.yaml"), TEMPLATE).unwrap();
+    directory
+}
+
+fn functions_dir() -> PathBuf {
+    let executable = std::env::current_exe().unwrap();
+    let examples = executable
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples");
+    assert!(
+        examples.join("fake-function").is_file(),
+        "build the example first: cargo build -p maskline-local --examples"
+    );
+    examples
+}
+
+fn options(test: &str) -> Options {
+    let mut options = Options::ephemeral().with("TWILIO_API_BASE_URL", "http://127.0.0.1:9");
+    options.template = directory(test).join("template.yaml");
+    options.functions_dir = Some(functions_dir());
+    options
+}
+
+async fn start(test: &str) -> Stack {
+    Stack::start(options(test)).await.unwrap()
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+fn kill(signal: &str, pid: u32) {
+    let status = Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+fn runs(pid: u32) -> bool {
+    // A dead process stays listed until its parent has asked for its status.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn requests_become_events_and_answers_become_responses() {
+    let stack = start("requests").await;
+    let (client, url) = (client(), stack.http_url().to_owned());
+
+    let response = client.get(format!("{url}/things/a%2Fb?secret=1")).send();
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.headers().contains_key("apigw-requestid"));
+    let event: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(event["routeKey"], "GET /things/{code}");
+    assert_eq!(event["pathParameters"]["code"], "a/b");
+    assert_eq!(
+        event["requestContext"]["domainName"],
+        url["http://".len()..]
+    );
+
+    let own = client
+        .get(format!("{url}/things/own"))
+        .send()
+        .await
+        .unwrap();
+    let own: Value = serde_json::from_str(&own.text().await.unwrap()).unwrap();
+    assert_eq!(own["routeKey"], "GET /things/own");
+
+    let hook = client
+        .post(format!("{url}/hook?do=respond"))
+        .body("a=b")
+        .send();
+    let hook = hook.await.unwrap();
+    assert_eq!(hook.status(), 201);
+    assert_eq!(hook.headers()["content-type"], "text/plain");
+    assert_eq!(hook.text().await.unwrap(), "made");
+
+    let lines = stack.log().lines();
+    let line = lines.iter().find(|line| line.contains("/things/a%2Fb"));
+    let line = line.unwrap();
+    assert!(
+        line.contains(" GET /things/a%2Fb 200 fake-function "),
+        "{line}"
+    );
+    assert!(!lines.iter().any(|line| line.contains("secret")));
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn what_fails_answers_as_aws_does() {
+    let stack = start("failures").await;
+    let (client, url) = (client(), stack.http_url().to_owned());
+    let get = async |path: &str| {
+        let response = client.get(format!("{url}{path}")).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let not_found = (404, r#"{"message":"Not Found"}"#.to_owned());
+    let failed = (500, r#"{"message":"Internal Server Error"}"#.to_owned());
+    let hook_failed = (502, "Internal Server Error".to_owned());
+    assert_eq!(get("/nothing").await, not_found);
+    assert_eq!(get("/things/").await, not_found);
+    assert_eq!(get("/hook/more").await, not_found);
+    for what in ["fail", "exit", "not%20json", "bad%20response"] {
+        assert_eq!(get(&format!("/things/x?do={what}")).await, failed);
+        assert_eq!(get(&format!("/hook?do={what}")).await, hook_failed);
+    }
+    for (path, bytes, expected) in [
+        ("/hook", 6 << 20, 502),
+        ("/hook", (6 << 20) + 1, 413),
+        ("/things/x", (10 << 20) + 1, 413),
+    ] {
+        let body = vec![b'a'; bytes];
+        let put = client.put(format!("{url}{path}?do=fail")).body(body);
+        assert_eq!(put.send().await.unwrap().status(), expected, "{path}");
+    }
+    let strange = client.get(format!("{url}/things/%FF%00?%FF=%ZZ"));
+    let strange = strange.header("x-raw", &b"\xff"[..]).send().await.unwrap();
+    assert_eq!(strange.status(), 200);
+    let host = client.get(format!("{url}/things/x")).header("host", "a b");
+    assert_eq!(host.send().await.unwrap().status(), 400);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_sees_what_lambda_shows_and_nothing_else() {
+    let stack = start("environment").await;
+    let environment = stack.invoke("Fake", &json!({"do": "environment"})).await;
+    let environment = environment.unwrap();
+    let names: Vec<&String> = environment.as_object().unwrap().keys().collect();
+    let foreign = names.iter().find(|name| {
+        let known = [
+            "LAMBDA_TASK_ROOT",
+            "PATH",
+            "TZ",
+            "REFUSE_IF_EXISTS",
+            "TABLE",
+        ];
+        !name.starts_with("AWS_") && !known.contains(&name.as_str())
+    });
+    assert_eq!(foreign, None);
+    assert_eq!(environment["TABLE"], "Things");
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "Fake");
+    assert_eq!(environment["AWS_ENDPOINT_URL_DYNAMODB"], stack.store_url());
+
+    let context = stack
+        .invoke("Fake", &json!({"do": "context"}))
+        .await
+        .unwrap();
+    let text = |name: &str| context[name].as_str().unwrap().to_owned();
+    assert_eq!(text("id").len(), 36);
+    assert!(text("arn").ends_with(":function:Fake"));
+    assert!(text("trace").starts_with("Root=1-"));
+    let now = jiff::Timestamp::now().as_millisecond();
+    let left = text("deadline").parse::<i64>().unwrap() - now;
+    assert!((1..=1000).contains(&left), "{left}");
+    assert_eq!(
+        stack.invoke("Nobody", &json!({})).await,
+        Err(InvokeError::Unknown)
+    );
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn requests_at_once_get_processes_of_their_own_up_to_the_limit() {
+    let stack = Stack::start(options("concurrency").with("MAX_CONCURRENCY", "3"));
+    let stack = stack.await.unwrap();
+    assert_eq!(stack.pids("Fake").len(), 1);
+    let event = json!({"do": "wait"});
+    let wait = async || {
+        stack
+            .invoke("Fake", &event)
+            .await
+            .unwrap()
+            .as_u64()
+            .unwrap()
+    };
+    let pids = tokio::join!(wait(), wait(), wait(), wait(), wait());
+    let pids = BTreeSet::from([pids.0, pids.1, pids.2, pids.3, pids.4]);
+    assert_eq!(pids.len(), 3);
+    assert_eq!(stack.pids("Fake").len(), 3);
+    // What is idle is used again.
+    assert!(pids.contains(&wait().await));
+    assert_eq!(stack.pids("Fake").len(), 3);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_process_fails_its_invocation_and_is_replaced() {
+    let stack = start("crash").await;
+    let before = stack.pids("Fake");
+    let event = json!({"do": "wait"});
+    let (result, ()) = tokio::join!(stack.invoke("Fake", &event), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        kill("-KILL", before[0]);
+    });
+    assert!(matches!(result, Err(InvokeError::Crashed(_))), "{result:?}");
+    until("the process is replaced", || {
+        let pids = stack.pids("Fake");
+        pids.len() == 1 && pids != before
+    })
+    .await;
+    assert!(stack.invoke("Fake", &json!({})).await.is_ok());
+
+    let exit = stack.invoke("Fake", &json!({"do": "exit"})).await;
+    assert_eq!(exit, Err(InvokeError::Crashed("exit status: 3".into())));
+    let hang = stack.invoke("Fake", &json!({"do": "hang"})).await;
+    assert_eq!(hang, Err(InvokeError::TimedOut(1)));
+    let last_words = stack.invoke("Fake", &json!({"do": "answer and exit"}));
+    assert!(last_words.await.is_ok());
+    for _ in 0..5 {
+        let exit = stack.invoke("Fake", &json!({"do": "exit"})).await;
+        assert!(matches!(exit, Err(InvokeError::Crashed(_))), "{exit:?}");
+    }
+    assert!(stack.invoke("Fake", &json!({})).await.is_ok());
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_cannot_start_says_why() {
+    let options = options("refusal");
+    let flag = options.template.with_file_name("flag");
+    let options = options.with("REFUSE_IF_EXISTS", flag.to_str().unwrap());
+    std::fs::write(&flag, "").unwrap();
+    let refused = Stack::start(options.clone()).await.unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "fake-function: stopped at start: SOME_SETTING is missing"
+    );
+
+    std::fs::remove_file(&flag).unwrap();
+    let stack = Stack::start(options).await.unwrap();
+    std::fs::write(&flag, "").unwrap();
+    kill("-KILL", stack.pids("Fake")[0]);
+    until("the replacement has failed", || {
+        let lines = stack.log().lines();
+        lines.iter().any(|line| line.contains("stopped at start"))
+    })
+    .await;
+    until("no process is left", || stack.pids("Fake").is_empty()).await;
+    let refused = stack.invoke("Fake", &json!({})).await;
+    let reason = InvokeError::Init("SOME_SETTING is missing".into());
+    assert_eq!(refused, Err(reason));
+
+    std::fs::remove_file(&flag).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while stack.invoke("Fake", &json!({})).await.is_err() {
+        assert!(Instant::now() < deadline, "the function did not come back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for name in ["HTTP_PORT", "STORE_PORT"] {
+        let options = options("ports").with(name, &port.to_string());
+        let error = Stack::start(options).await.unwrap_err();
+        assert!(matches!(error, Error::PortTaken { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("{name}: port {port} "))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_store_in_a_file_keeps_its_tables() {
+    let options = options("file");
+    let path = options.template.with_file_name("store.db");
+    let options = options.with("STORE_PATH", path.to_str().unwrap());
+    for _ in 0..2 {
+        let stack = Stack::start(options.clone()).await.unwrap();
+        stack.stop().await;
+    }
+    let other_key = TEMPLATE.replace("AttributeName: pk", "AttributeName: id");
+    std::fs::write(&options.template, other_key).unwrap();
+    let error = Stack::start(options).await.unwrap_err().to_string();
+    assert!(error.contains("the table Things is there with another key"));
+}
+
+#[tokio::test]
+async fn the_program_says_ready_and_leaves_nothing_behind() {
+    for signal in ["-INT", "-TERM"] {
+        let directory = directory(&format!("program{signal}"));
+        let state = directory.join("state.json");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_maskline-local"))
+            .current_dir(&directory)
+            .env("FUNCTIONS_DIR", functions_dir())
+            .env("STATE_FILE", &state)
+            .env("DEMO", "off")
+            .env("TWILIO_API_BASE_URL", "http://127.0.0.1:9")
+            .envs(["HTTP_PORT", "STORE_PORT"].map(|name| (name, "0")))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "ready"));
+        let facts: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+        let url = facts["httpUrl"].as_str().unwrap();
+        let pid = client().get(format!("{url}/things/x?do=wait")).send().await;
+        let pid: u32 = pid.unwrap().text().await.unwrap().parse().unwrap();
+        assert!(runs(pid));
+
+        let asked = Instant::now();
+        kill(signal, program.id());
+        assert!(program.wait().unwrap().success());
+        assert!(asked.elapsed() < Duration::from_secs(5));
+        assert!(!state.exists());
+        until("the function is gone", || !runs(pid)).await;
+    }
+}
+
+#[tokio::test]
+async fn functions_end_when_the_program_is_killed() {
+    let directory = directory("killed");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_maskline-local"))
+        .current_dir(&directory)
+        .env("FUNCTIONS_DIR", functions_dir())
+        .env("STATE_FILE", directory.join("state.json"))
+        .env("DEMO", "off")
+        .env("TWILIO_API_BASE_URL", "http://127.0.0.1:9")
+        .envs(["HTTP_PORT", "STORE_PORT"].map(|name| (name, "0")))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "ready"));
+    let facts = std::fs::read(directory.join("state.json")).unwrap();
+    let facts: Value = serde_json::from_slice(&facts).unwrap();
+    let url = facts["httpUrl"].as_str().unwrap();
+    let pid = client().get(format!("{url}/things/x?do=wait")).send().await;
+    let pid: u32 = pid.unwrap().text().await.unwrap().parse().unwrap();
+    program.kill().unwrap();
+    program.wait().unwrap();
+    until("the function is gone", || !runs(pid)).await;
+}

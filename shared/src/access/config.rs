@@ -1,0 +1,248 @@
+//! Configuration from the environment, typed and checked once, at start.
+//!
+//! A missing or malformed value is a [`ConfigError`] that names it, never its value.
+
+use std::collections::HashMap;
+
+use crate::domain::phone::{Country, PhoneNumber};
+use crate::domain::secret::Secret;
+use crate::ports::carrier::twilio::Twilio;
+
+/// A value that a function cannot start without.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: {name} {problem}")]
+pub struct ConfigError {
+    /// The variable.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// The environment. An empty value counts as none, because a template parameter
+/// that was left out becomes one.
+pub struct Env(HashMap<String, String>);
+
+impl Env {
+    /// The process's own.
+    pub fn process() -> Self {
+        Env(std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect())
+    }
+
+    /// A value that may be left out.
+    pub fn optional(&self, name: &'static str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A value that must be there.
+    pub fn required(&self, name: &'static str) -> Result<&str, ConfigError> {
+        self.optional(name).ok_or(ConfigError {
+            name,
+            problem: "is missing",
+        })
+    }
+
+    /// A value that must be there and be a whole number within bounds, both included.
+    pub fn number(&self, name: &'static str, least: u32, most: u32) -> Result<u32, ConfigError> {
+        let number = self.required(name)?.parse().ok();
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or(ConfigError {
+                name,
+                problem: "is not a whole number in its bounds",
+            })
+    }
+
+    /// TWILIO_PHONE_NUMBER: the virtual number that tags share.
+    pub fn shared_number(&self) -> Result<PhoneNumber, ConfigError> {
+        let name = "TWILIO_PHONE_NUMBER";
+        PhoneNumber::from_e164(self.required(name)?).ok_or(ConfigError {
+            name,
+            problem: "is not a phone number in E.164",
+        })
+    }
+
+    /// TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.
+    pub fn twilio(&self) -> Result<Twilio, ConfigError> {
+        let name = "TWILIO_ACCOUNT_SID";
+        let sid = self.required(name)?;
+        let hexadecimal =
+            |digits: &str| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        if !sid.strip_prefix("AC").is_some_and(hexadecimal) {
+            return Err(ConfigError {
+                name,
+                problem: "is not AC and 32 hexadecimal digits",
+            });
+        }
+        Ok(Twilio::new(
+            sid,
+            Secret::new(self.required("TWILIO_AUTH_TOKEN")?),
+        ))
+    }
+
+    /// PUBLIC_BASE_URL: scheme and authority where Twilio reaches the webhooks, if
+    /// that is not the Function URL itself.
+    pub fn public_base_url(&self) -> Result<Option<String>, ConfigError> {
+        let name = "PUBLIC_BASE_URL";
+        self.optional(name).map(|url| origin(name, url)).transpose()
+    }
+
+    /// A webhook's URL: that of the variable, moved to PUBLIC_BASE_URL where that is given.
+    pub fn webhook_url(&self, name: &'static str) -> Result<String, ConfigError> {
+        let url = self.required(name)?;
+        let after_scheme = url.find("://").map(|at| at + 3);
+        let path_at = after_scheme.and_then(|at| Some(at + url[at..].find('/')?));
+        let path_at = path_at.ok_or(ConfigError {
+            name,
+            problem: "is not a URL with a path",
+        })?;
+        Ok(match self.public_base_url()? {
+            Some(base) => base + &url[path_at..],
+            None => url.to_owned(),
+        })
+    }
+
+    /// DEFAULT_COUNTRY: how a number without a country is read.
+    pub fn default_country(&self) -> Result<Country, ConfigError> {
+        let name = "DEFAULT_COUNTRY";
+        country(name, self.required(name)?)
+    }
+
+    /// ALLOWED_COUNTRIES: whose numbers may be dialled, comma-separated.
+    pub fn allowed_countries(&self) -> Result<Vec<Country>, ConfigError> {
+        let name = "ALLOWED_COUNTRIES";
+        self.required(name)?
+            .split(',')
+            .map(|code| country(name, code.trim()))
+            .collect()
+    }
+
+    /// CALL_RETENTION_DAYS, as seconds.
+    pub fn retention_seconds(&self) -> Result<i64, ConfigError> {
+        Ok(i64::from(self.number("CALL_RETENTION_DAYS", 1, 3650)?) * 86_400)
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Env {
+    fn from(values: [(&str, &str); N]) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Env(values.into_iter().map(owned).collect())
+    }
+}
+
+fn country(name: &'static str, code: &str) -> Result<Country, ConfigError> {
+    Country::read(code).ok_or(ConfigError {
+        name,
+        problem: "is not made of ISO 3166-1 alpha-2 country codes",
+    })
+}
+
+/// Scheme and authority, without the slash that people like to leave at the end.
+fn origin(name: &'static str, url: &str) -> Result<String, ConfigError> {
+    let base = url.trim_end_matches('/');
+    let authority = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| base.strip_prefix(scheme));
+    let plain = |authority: &str| {
+        !authority.is_empty() && !authority.contains(['/', '?', '#', '@', ' ', '"', '<'])
+    };
+    authority
+        .filter(|authority| plain(authority))
+        .map(|_| base.to_owned())
+        .ok_or(ConfigError {
+            name,
+            problem: "is not a URL of scheme and host alone",
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named_and_not_shown() {
+        let missing = Env::from([]).shared_number().unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "configuration: TWILIO_PHONE_NUMBER is missing"
+        );
+        let empty = Env::from([("TWILIO_PHONE_NUMBER", "")]).shared_number();
+        assert_eq!(empty.unwrap_err(), missing);
+        let malformed = Env::from([("TWILIO_PHONE_NUMBER", "9876543210")]).shared_number();
+        let text = malformed.unwrap_err().to_string();
+        assert!(
+            text.contains("TWILIO_PHONE_NUMBER") && !text.contains("987"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn accounts() {
+        let sid = "AC00000000000000000000000000000001";
+        assert!(
+            Env::from([("TWILIO_ACCOUNT_SID", sid), ("TWILIO_AUTH_TOKEN", "t")])
+                .twilio()
+                .is_ok()
+        );
+        for (sid, token, name) in [
+            ("AC1", "t", "TWILIO_ACCOUNT_SID"),
+            ("", "t", "TWILIO_ACCOUNT_SID"),
+            (sid, "", "TWILIO_AUTH_TOKEN"),
+        ] {
+            let env = Env::from([("TWILIO_ACCOUNT_SID", sid), ("TWILIO_AUTH_TOKEN", token)]);
+            assert_eq!(env.twilio().unwrap_err().name, name);
+        }
+    }
+
+    #[test]
+    fn webhooks_move_to_the_public_address() {
+        let url = (
+            "STATUS_URL",
+            "https://abc.lambda-url.eu-west-1.on.aws/api/v1/call/status",
+        );
+        assert_eq!(Env::from([url]).webhook_url("STATUS_URL").unwrap(), url.1);
+        let moved = Env::from([url, ("PUBLIC_BASE_URL", "https://calls.example.com/")]);
+        assert_eq!(
+            moved.webhook_url("STATUS_URL").unwrap(),
+            "https://calls.example.com/api/v1/call/status"
+        );
+        for bad in [
+            "calls.example.com",
+            "ftp://x",
+            "https://",
+            "https://x/y",
+            "https://u@x",
+            "https://x?y",
+        ] {
+            let error = Env::from([("PUBLIC_BASE_URL", bad)])
+                .public_base_url()
+                .unwrap_err();
+            assert_eq!(error.name, "PUBLIC_BASE_URL", "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        let read = |value| {
+            Env::from([("RING_TIMEOUT_SECONDS", value)]).number("RING_TIMEOUT_SECONDS", 5, 600)
+        };
+        assert_eq!(read("30").unwrap(), 30);
+        for bad in ["4", "601", "-30", "30s", "", "1e2"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn countries() {
+        let read = |codes| Env::from([("ALLOWED_COUNTRIES", codes)]).allowed_countries();
+        assert_eq!(read("IN, US,GB").unwrap().len(), 3);
+        for bad in ["I", "IN,,US", "India", "91"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

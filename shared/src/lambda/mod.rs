@@ -1,0 +1,145 @@
+//! What turns a handler into a Lambda function: clients, start-up, and the
+//! translation of Lambda's events.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+
+use crate::access::config::{ConfigError, Env};
+use crate::access::error::Error;
+use crate::access::telemetry;
+use crate::ports::carrier::{Carrier, Instruction};
+use crate::ports::store::calls::Calls;
+use crate::ports::store::tags::Tags;
+use crate::ports::store::{self, Table};
+
+pub mod aws;
+pub mod http;
+
+use http::{Request, Response};
+
+/// One endpoint.
+pub trait Function: Sized + 'static {
+    /// The function's name in logs.
+    const NAME: &'static str;
+
+    /// Reads the configuration and takes what clients it needs. Nothing is loaded
+    /// or fetched here that the first request may not need.
+    fn init(start: &Start) -> Result<Self, ConfigError>;
+
+    /// The table that most requests begin with, so that its connection is open.
+    fn first_table(&self) -> Table<'_>;
+
+    /// Answers one request.
+    fn handle(&self, request: &Request) -> impl Future<Output = Result<Response, Error>>;
+
+    /// Gives a failure words; JSON unless the caller is on the telephone.
+    fn refuse(&self, error: &Error) -> Response {
+        Response::error(error)
+    }
+}
+
+/// What a function starts from.
+pub struct Start {
+    /// The configuration.
+    pub env: Env,
+    /// The client of every store.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Start {
+    /// The Tags table, TAGS_TABLE.
+    pub fn tags(&self) -> Result<Tags, ConfigError> {
+        Ok(Tags::new(
+            self.dynamodb.clone(),
+            self.env.required("TAGS_TABLE")?,
+        ))
+    }
+
+    /// The Calls table, CALLS_TABLE.
+    pub fn calls(&self) -> Result<Calls, ConfigError> {
+        Ok(Calls::new(
+            self.dynamodb.clone(),
+            self.env.required("CALLS_TABLE")?,
+        ))
+    }
+}
+
+/// A failure as somebody on the telephone hears it. What is the client's own fault
+/// was not sent by a carrier with a caller on the line, and stays an HTTP error.
+pub fn failure_in_words(carrier: &impl Carrier, error: &Error) -> Response {
+    if !error.is_internal() {
+        return Response::error(error);
+    }
+    const WORDS: &str =
+        "Sorry, something went wrong on our side. Please call again in a moment. Goodbye.";
+    Response::carrier(carrier.write(&Instruction::Apologise(WORDS)))
+}
+
+/// Runs a function until Lambda ends it. A configuration that it cannot start with
+/// is one line on standard error, and exit status 1.
+pub fn run<F: Function>() -> ExitCode {
+    match start::<F>() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", F::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
+    let env = Env::process();
+    env.required("AWS_LAMBDA_RUNTIME_API")?;
+    let start = Start {
+        dynamodb: aws::dynamodb(&env)?,
+        env,
+    };
+    let function = F::init(&start)?;
+    telemetry::start();
+    // One invocation at a time is all that Lambda gives a process.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        store::warm_up(&start.dynamodb, function.first_table()).await;
+        let function = &function;
+        lambda_runtime::run(service_fn(
+            move |event: LambdaEvent<http::Event>| async move {
+                Ok::<_, lambda_runtime::Error>(answer(function, event).await)
+            },
+        ))
+        .await
+    })
+}
+
+async fn answer<F: Function>(function: &F, event: LambdaEvent<http::Event>) -> Response {
+    let started = Instant::now();
+    let request_id = event.context.request_id;
+    let outcome = match Request::read(event.payload) {
+        Ok(request) => function.handle(&request).await,
+        Err(error) => Err(error),
+    };
+    let response = outcome.unwrap_or_else(|error| {
+        if error.is_internal() {
+            tracing::error!(function = F::NAME, request_id, %error, "failed");
+        } else {
+            tracing::info!(
+                function = F::NAME,
+                request_id,
+                code = error.status().1,
+                "refused"
+            );
+        }
+        function.refuse(&error)
+    });
+    tracing::info!(
+        function = F::NAME,
+        request_id,
+        status = response.status,
+        ms = started.elapsed().as_secs_f64() * 1000.0,
+        "answered"
+    );
+    response
+}

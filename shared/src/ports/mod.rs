@@ -1,0 +1,4 @@
+//! The outside world: DynamoDB and the carrier.
+
+pub mod carrier;
+pub mod store;

@@ -1,0 +1,411 @@
+//! The Calls table: one item a phone call, at (line, seq).
+//!
+//! `seq` numbers the calls of a line from 1 without gaps, because a call is created
+//! by writing the first free place: the history is its own counter. So a page of the
+//! history is one range of `seq`, whatever its depth, and a call costs one write.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use serde::Deserialize;
+
+use super::{StoreError, Table, number, text};
+use crate::domain::call::{CallId, NewCall, PhoneCall, Report};
+use crate::domain::tag::Line;
+use crate::domain::time::{self, Timestamp, add_seconds};
+
+/// How far back a call of the same CallSid is looked for. Twilio gives up on a
+/// webhook, its retries included, after 15 s; this leaves room.
+const REPEAT_WINDOW_SECONDS: i64 = 300;
+/// How many calls one look back reads, at half a read unit for about eight.
+const LOOK_BACK: i32 = 8;
+/// How many occupied places a creation steps over before it gives up.
+const MAX_STEPS: u32 = 64;
+
+/// The table, and the client that reaches it.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    client: Client,
+    table: String,
+}
+
+/// A page of a line's history, newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The calls of this page.
+    pub calls: Vec<PhoneCall>,
+    /// How many calls the line has in all.
+    pub total: u64,
+}
+
+/// What recording a report did.
+#[derive(Debug)]
+pub enum Recorded {
+    /// It told something new.
+    News,
+    /// It changed nothing: known already, or not about the owner's leg.
+    Nothing,
+    /// There is no such call.
+    NoSuchCall,
+}
+
+impl Calls {
+    /// Wraps a client.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Calls {
+            client,
+            table: table.into(),
+        }
+    }
+
+    /// The table itself.
+    pub fn table(&self) -> Table<'_> {
+        Table::Calls(&self.table)
+    }
+
+    /// Creates the call, unless one of its CallSid exists on the line: then that
+    /// one's id is the answer and nothing is written.
+    ///
+    /// Two calls that want one place are settled by `attribute_not_exists`: the
+    /// loser reads in the refusal who has it, and steps on to the next place. A
+    /// repeated request meets its own call either in the look back, or as the
+    /// occupant of the place it wants.
+    pub async fn create(&self, line: &Line, call: NewCall) -> Result<CallId, StoreError> {
+        let mut seq = match self.look_back(line, &call).await? {
+            LookBack::Known(id) => return Ok(id),
+            LookBack::Free { seq } => seq,
+        };
+        for _ in 0..MAX_STEPS {
+            let record = PhoneCall {
+                line: line.clone(),
+                seq,
+                call: call.clone(),
+                facts: Default::default(),
+            };
+            match self.put_new(&record).await? {
+                None => return Ok(record.id()),
+                Some(occupant) if occupant == call.twilio_call_sid => return Ok(record.id()),
+                Some(_) => seq += 1,
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// The call of that id.
+    pub async fn get(&self, id: &CallId) -> Result<Option<PhoneCall>, StoreError> {
+        // Eventually consistent: what is decided on it holds for stale facts too.
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("line", text(id.line.as_str()))
+            .key("seq", number(id.seq))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(&error))?;
+        answer
+            .item
+            .map(|item| serde_dynamo::from_item(item).map_err(|_| MALFORMED))
+            .transpose()
+    }
+
+    /// Records a report: one conditional write, which joins it with what is known
+    /// as [`Facts::with`](crate::domain::call::Facts::with) does, whichever other
+    /// report arrives at the same time. `not_leg` is a CallSid whose calls' reports
+    /// are none of the owner's leg: if the call's own visitor leg has it, nothing is
+    /// recorded.
+    pub async fn record(
+        &self,
+        id: &CallId,
+        report: Report,
+        not_leg: Option<&str>,
+        received: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let (attribute, value, join) = match report {
+            Report::Ringing(at) => ("ringingAt", time::rfc3339(at), EARLIER),
+            Report::Answered(at) => ("answeredAt", time::rfc3339(at), EARLIER),
+            Report::Machine(at) => ("machineAt", time::rfc3339(at), EARLIER),
+            Report::LegEnd(end) => ("legEnd", end.to_string(), GREATER),
+            Report::DialEnd(end) => ("dialEnd", end.to_string(), GREATER),
+        };
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("line", text(id.line.as_str()))
+            .key("seq", number(id.seq))
+            .expression_attribute_names("#fact", attribute)
+            .expression_attribute_values(":value", text(value))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut condition = join.condition.to_owned();
+        if let Some(sid) = not_leg {
+            condition.push_str(" AND twilioCallSid <> :sid");
+            update = update.expression_attribute_values(":sid", text(sid));
+        }
+        if join.ends {
+            update = update.expression_attribute_values(":now", text(time::rfc3339(received)));
+        }
+        let sent = update
+            .update_expression(join.update)
+            .condition_expression(condition)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Recorded::News),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    Ok(match refusal.item() {
+                        Some(_) => Recorded::Nothing,
+                        None => Recorded::NoSuchCall,
+                    })
+                }
+                _ => Err(StoreError::from_sdk(&error)),
+            },
+        }
+    }
+
+    /// Page `page`, from 1, of `limit` calls each. Every page costs the same three
+    /// range reads: the newest call, the oldest that has not expired, the page.
+    pub async fn page(
+        &self,
+        line: &Line,
+        page: u64,
+        limit: u64,
+        retention_seconds: i64,
+        now: Timestamp,
+    ) -> Result<Page, StoreError> {
+        let cutoff = Cutoff {
+            expires: now.as_second(),
+            created: add_seconds(now, -retention_seconds),
+        };
+        let Some(newest) = self.edge(line, 0, false).await?.map(|mark| mark.seq) else {
+            return Ok(Page {
+                calls: Vec::new(),
+                total: 0,
+            });
+        };
+        let Some(oldest) = self.oldest_live(line, newest, cutoff).await? else {
+            return Ok(Page {
+                calls: Vec::new(),
+                total: 0,
+            });
+        };
+        let total = (newest + 1).saturating_sub(oldest);
+        let skipped = (page - 1).saturating_mul(limit);
+        if skipped >= total {
+            return Ok(Page {
+                calls: Vec::new(),
+                total,
+            });
+        }
+        let last = newest - skipped;
+        let first = oldest.max((last + 1).saturating_sub(limit));
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("line = :line AND seq BETWEEN :first AND :last")
+            .expression_attribute_values(":line", text(line.as_str()))
+            .expression_attribute_values(":first", number(first))
+            .expression_attribute_values(":last", number(last))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(&error))?;
+        let calls = serde_dynamo::from_items(answer.items.unwrap_or_default());
+        Ok(Page {
+            calls: calls.map_err(|_| MALFORMED)?,
+            total,
+        })
+    }
+
+    /// The first call that has not expired. Calls expire in the order of their
+    /// numbers, and DynamoDB removes them days late, so where the very first is
+    /// live, as nearly always, one read tells; else the boundary is searched by halves.
+    async fn oldest_live(
+        &self,
+        line: &Line,
+        newest: u64,
+        cutoff: Cutoff,
+    ) -> Result<Option<u64>, StoreError> {
+        let first = match self.edge(line, 0, true).await? {
+            Some(first) if first.expired(cutoff) => first.seq,
+            first => return Ok(first.map(|mark| mark.seq)),
+        };
+        let (mut low, mut high) = (first + 1, newest + 1);
+        let mut found = None;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.edge(line, middle, true).await? {
+                Some(mark) if mark.expired(cutoff) => low = mark.seq + 1,
+                Some(mark) => {
+                    found = Some(mark.seq);
+                    high = middle;
+                }
+                None => high = middle,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Of the calls from `from` on, the first or the last.
+    async fn edge(&self, line: &Line, from: u64, first: bool) -> Result<Option<Mark>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("line = :line AND seq >= :from")
+            .expression_attribute_values(":line", text(line.as_str()))
+            .expression_attribute_values(":from", number(from))
+            .scan_index_forward(first)
+            .consistent_read(true)
+            .limit(1)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(&error))?;
+        let item = answer.items.unwrap_or_default().into_iter().next();
+        item.map(|item| serde_dynamo::from_item(item).map_err(|_| MALFORMED))
+            .transpose()
+    }
+
+    async fn look_back(&self, line: &Line, call: &NewCall) -> Result<LookBack, StoreError> {
+        let oldest_repeat = add_seconds(call.created_at, -REPEAT_WINDOW_SECONDS);
+        let mut free = None;
+        let mut start = None;
+        loop {
+            // Eventually consistent is enough: what a stale answer misses is met
+            // as the occupant of a wanted place.
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("line = :line")
+                .expression_attribute_values(":line", text(line.as_str()))
+                .scan_index_forward(false)
+                .limit(LOOK_BACK)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::from_sdk(&error))?;
+            let marks: Vec<Mark> = serde_dynamo::from_items(answer.items.unwrap_or_default())
+                .map_err(|_| MALFORMED)?;
+            if let Some(mark) = marks
+                .iter()
+                .find(|mark| mark.twilio_call_sid == call.twilio_call_sid)
+            {
+                return Ok(LookBack::Known(CallId {
+                    line: line.clone(),
+                    seq: mark.seq,
+                }));
+            }
+            let newest = marks.first().map_or(0, |mark| mark.seq);
+            let free = *free.get_or_insert(newest + 1);
+            start = answer.last_evaluated_key;
+            let covered = marks
+                .last()
+                .is_none_or(|mark| mark.created_at < oldest_repeat);
+            if covered || start.is_none() {
+                return Ok(LookBack::Free { seq: free });
+            }
+        }
+    }
+
+    /// Writes the record if its place is free; otherwise tells whose it is.
+    async fn put_new(&self, record: &PhoneCall) -> Result<Option<String>, StoreError> {
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(serde_dynamo::to_item(record).map_err(|_| MALFORMED)?))
+            .condition_expression("attribute_not_exists(line)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                    let occupant = refusal.item().and_then(|item| item.get("twilioCallSid"));
+                    let sid = occupant.and_then(|sid| sid.as_s().ok()).ok_or(MALFORMED)?;
+                    Ok(Some(sid.clone()))
+                }
+                _ => Err(StoreError::from_sdk(&error)),
+            },
+        }
+    }
+}
+
+const MALFORMED: StoreError = StoreError::Malformed { table: "calls" };
+
+/// How a fact joins what is known, as expressions.
+struct Join {
+    update: &'static str,
+    condition: &'static str,
+    ends: bool,
+}
+
+const EARLIER: Join = Join {
+    update: "SET #fact = :value",
+    condition: "attribute_exists(line) AND (attribute_not_exists(#fact) OR #fact > :value)",
+    ends: false,
+};
+
+const GREATER: Join = Join {
+    update: "SET #fact = :value, endReceivedAt = if_not_exists(endReceivedAt, :now)",
+    condition: "attribute_exists(line) AND (attribute_not_exists(#fact) OR #fact < :value)",
+    ends: true,
+};
+
+enum LookBack {
+    Known(CallId),
+    Free { seq: u64 },
+}
+
+/// What of a call finding its place needs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mark {
+    seq: u64,
+    twilio_call_sid: String,
+    #[serde(with = "time::text")]
+    created_at: Timestamp,
+    expires_at: i64,
+}
+
+#[derive(Clone, Copy)]
+struct Cutoff {
+    expires: i64,
+    created: Timestamp,
+}
+
+impl Mark {
+    /// By its own date, or by today's retention where that was shortened since.
+    fn expired(&self, cutoff: Cutoff) -> bool {
+        self.expires_at <= cutoff.expires || self.created_at <= cutoff.created
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marks_expiry_counts_before_dynamodb_removes_it() {
+        let created: Timestamp = Timestamp::UNIX_EPOCH;
+        let mark = Mark {
+            seq: 1,
+            twilio_call_sid: String::new(),
+            created_at: created,
+            expires_at: 100,
+        };
+        let cutoff = |expires, age| Cutoff {
+            expires,
+            created: add_seconds(created, age),
+        };
+        assert!(!mark.expired(cutoff(99, -1)));
+        assert!(mark.expired(cutoff(100, -1)));
+        assert!(mark.expired(cutoff(99, 0)));
+    }
+}
