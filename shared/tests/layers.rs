@@ -28,7 +28,10 @@ fn layers_import_downwards_only() {
     for (height, layer) in LAYERS.iter().enumerate() {
         for file in sources(&src.join(layer)) {
             let text = fs::read_to_string(&file).unwrap();
-            for (_, rest) in text.match_indices("crate::").map(|(at, _)| text.split_at(at)) {
+            for (_, rest) in text
+                .match_indices("crate::")
+                .map(|(at, _)| text.split_at(at))
+            {
                 let target = rest["crate::".len()..].split(':').next().unwrap();
                 let target = LAYERS.iter().position(|layer| *layer == target);
                 let target = target.unwrap_or_else(|| panic!("{file:?}: {}", &rest[..40]));
@@ -37,7 +40,10 @@ fn layers_import_downwards_only() {
             }
         }
     }
-    assert!(imports > 20, "only {imports} imports seen: does this test still read the sources?");
+    assert!(
+        imports > 20,
+        "only {imports} imports seen: does this test still read the sources?"
+    );
 }
 
 #[test]
@@ -45,7 +51,9 @@ fn the_domain_has_neither_a_clock_nor_io() {
     let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
     for file in sources(&domain) {
         let text = fs::read_to_string(&file).unwrap();
-        for word in ["::now(", "std::env", "std::fs", "std::net", "tokio", "aws_", "async fn"] {
+        for word in [
+            "::now(", "std::env", "std::fs", "std::net", "tokio", "aws_", "async fn",
+        ] {
             assert!(!text.contains(word), "{file:?} has {word}");
         }
     }

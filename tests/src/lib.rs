@@ -1,1 +1,345 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: one running stack, and the clients that a
+//! visitor, an owner, an admin and Twilio would be.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jsonwebtoken::{EncodingKey, Header};
+use maskline_carrier::{CallPlan, Param, Transcript, sign};
+use maskline_local::{Options, Stack};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+pub mod store;
+
+/// The scope of an admin's token.
+pub const ADMIN: &str = "maskline:admin";
+
+/// A running stack and a client for it.
+#[derive(Debug)]
+pub struct World {
+    /// The stack.
+    pub stack: Stack,
+}
+
+/// The stack that tests share: each uses tags of its own, and changes nothing else.
+pub fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| World::start_aside(Options::ephemeral()))
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The media type.
+    pub content_type: String,
+    /// The body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    /// Asserts an error of the contract's form, and gives its message.
+    #[track_caller]
+    pub fn error(&self, status: u16, code: &str) -> String {
+        let body = self.json();
+        assert_eq!(
+            (self.status.as_u16(), &body["code"]),
+            (status, &json!(code)),
+            "{}",
+            self.text
+        );
+        assert_eq!(body["status"], "error");
+        body["message"].as_str().expect("a message").to_owned()
+    }
+}
+
+impl World {
+    /// Starts a stack on a runtime of its own that lives as long as the process, so
+    /// that every test, each on its own runtime, can use it.
+    pub fn start_aside(options: Options) -> Self {
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let stack = Stack::start(options).await;
+                send.send(stack).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        let stack = receive.recv().unwrap().unwrap_or_else(|error| {
+            panic!("the stack does not start: {error}\n(build the functions first: make test)")
+        });
+        World { stack }
+    }
+
+    /// A setting's value.
+    pub fn value(&self, name: &str) -> &str {
+        self.stack.value(name).unwrap()
+    }
+
+    /// The number that tags share.
+    pub fn shared_number(&self) -> &str {
+        self.value("TWILIO_PHONE_NUMBER")
+    }
+
+    /// A token of that user; `scope` may be empty.
+    pub fn token(&self, user: &str, scope: &str) -> String {
+        self.token_with(&json!({"sub": user, "scope": scope, "exp": 4_102_444_800_u64}))
+    }
+
+    /// A token with those claims.
+    pub fn token_with(&self, claims: &Value) -> String {
+        let key = EncodingKey::from_secret(self.value("JWT_SECRET").as_bytes());
+        jsonwebtoken::encode(&Header::default(), claims, &key).unwrap()
+    }
+
+    /// A request to the HTTP API.
+    pub async fn api(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
+        let body = body.map(|body| body.to_string().into_bytes());
+        self.raw_api(method, path, token, body).await
+    }
+
+    /// A request to the HTTP API with any bytes for a body.
+    pub async fn raw_api(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Vec<u8>>,
+    ) -> Answer {
+        let mut request = client().request(method, format!("{}{path}", self.stack.http_url()));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
+        }
+        send(request).await
+    }
+
+    /// A GET without a token.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.api(Method::GET, path, None, None).await
+    }
+
+    /// Creates or replaces a tag, as an admin.
+    pub async fn put_tag(&self, code: &str, body: &Value) -> Answer {
+        let admin = self.token("an-admin", ADMIN);
+        let path = format!("/api/v1/tags/{code}");
+        self.api(Method::PUT, &path, Some(&admin), Some(body)).await
+    }
+
+    /// Creates a tag that nobody else uses, owned by `owner`, and says its code and extension.
+    pub async fn new_tag(&self) -> TestTag {
+        let code = format!("tag-{}", unique());
+        let owner = format!("owner-of-{code}");
+        let body = json!({
+            "ownerId": owner, "ownerPhone": "+919876543210", "label": "Blue hatchback", "enabled": true
+        });
+        let answer = self.put_tag(&code, &body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let extension = answer.json()["extension"].as_str().unwrap().to_owned();
+        TestTag {
+            code,
+            owner,
+            extension,
+        }
+    }
+
+    /// A page of a tag's history, as its owner.
+    pub async fn history(&self, tag: &TestTag, query: &str) -> Value {
+        let token = self.token(&tag.owner, "");
+        let path = format!("/api/v1/call/{}/history{query}", tag.code);
+        let answer = self.api(Method::GET, &path, Some(&token), None).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    /// The one call of a tag.
+    pub async fn only_call(&self, tag: &TestTag) -> Value {
+        let history = self.history(tag, "").await;
+        assert_eq!(history["total"], 1, "{history}");
+        history["calls"][0].clone()
+    }
+
+    /// Has the simulated carrier place a call.
+    pub async fn place(&self, plan: &CallPlan) -> Transcript {
+        let url = format!("{}/sim/calls", self.stack.carrier_url().unwrap());
+        let request = client().post(url).body(serde_json::to_vec(plan).unwrap());
+        let answer = send(request.header("content-type", "application/json")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        serde_json::from_str(&answer.text).unwrap()
+    }
+
+    /// A webhook as Twilio sends it, signed.
+    pub async fn webhook(&self, path_and_query: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut webhook = self.unsent(path_and_query, fields);
+        webhook.sign(self);
+        webhook.send().await
+    }
+
+    /// A webhook that is not signed yet.
+    pub fn unsent(&self, path_and_query: &str, fields: &[(&str, &str)]) -> Webhook {
+        let account = ("AccountSid", self.value("TWILIO_ACCOUNT_SID"));
+        let fields = fields.iter().chain([&account]);
+        Webhook {
+            url: format!("{}{path_and_query}", self.stack.http_url()),
+            fields: fields
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+            signature: None,
+        }
+    }
+
+    /// A call that asks to be connected; answers with the TwiML.
+    pub async fn connect(&self, call_sid: &str, to: &str, digits: Option<&str>) -> Answer {
+        let mut fields = vec![("CallSid", call_sid), ("To", to), ("From", "+14155550123")];
+        fields.extend(digits.map(|digits| ("Digits", digits)));
+        self.webhook("/api/v1/call/connect", &fields).await
+    }
+
+    /// A call to a tag over the shared number, as far as the owner's phone being
+    /// rung; says where Twilio was told to report.
+    pub async fn dial(&self, tag: &TestTag, call_sid: &str) -> Dial {
+        let answer = self
+            .connect(call_sid, self.shared_number(), Some(&tag.extension))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let base = self.stack.http_url();
+        let path = |name: &str| {
+            let url = attribute(&answer.text, name);
+            url.strip_prefix(base)
+                .unwrap_or_else(|| panic!("{url}"))
+                .to_owned()
+        };
+        Dial {
+            status: path("statusCallback"),
+            dial_status: path("action"),
+        }
+    }
+}
+
+/// A tag of a test.
+#[derive(Debug)]
+pub struct TestTag {
+    /// Its code.
+    pub code: String,
+    /// Its owner's user id.
+    pub owner: String,
+    /// Its extension.
+    pub extension: String,
+}
+
+/// Where Twilio reports a dial, as path and query.
+#[derive(Debug)]
+pub struct Dial {
+    /// The owner's leg.
+    pub status: String,
+    /// The end of the dial.
+    pub dial_status: String,
+}
+
+/// A webhook in the making.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Where it goes.
+    pub url: String,
+    /// Its fields.
+    pub fields: Vec<Param>,
+    /// Its signature.
+    pub signature: Option<String>,
+}
+
+impl Webhook {
+    /// Signs it as it is now.
+    pub fn sign(&mut self, world: &World) {
+        self.signature = Some(sign(
+            world.value("TWILIO_AUTH_TOKEN"),
+            &self.url,
+            &self.fields,
+        ));
+    }
+
+    /// Sends it.
+    pub async fn send(&self) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.fields)
+            .finish();
+        let mut request = client()
+            .post(&self.url)
+            .header(
+                "content-type",
+                "application/x-www-form-urlencoded; charset=utf-8",
+            )
+            .body(body);
+        if let Some(signature) = &self.signature {
+            request = request.header("X-Twilio-Signature", signature);
+        }
+        send(request).await
+    }
+}
+
+/// The value of an attribute in a piece of XML.
+pub fn attribute(xml: &str, name: &str) -> String {
+    let start = xml
+        .find(&format!(" {name}=\""))
+        .unwrap_or_else(|| panic!("no {name} in {xml}"));
+    let rest = &xml[start + name.len() + 3..];
+    rest.split('"').next().unwrap().replace("&amp;", "&")
+}
+
+/// A number that no other test of this process has.
+pub fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A CallSid that no other call has.
+pub fn call_sid() -> String {
+    format!("CA{:032x}", unique())
+}
+
+/// A virtual number that no other tag has.
+pub fn own_number() -> String {
+    format!("+1628555{:04}", unique() % 10_000)
+}
+
+/// An HTTP client for this machine.
+pub fn client() -> Client {
+    // Another test may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let content_type = response.headers().get("content-type");
+    Answer {
+        status: response.status(),
+        content_type: content_type
+            .map_or("", |value| value.to_str().unwrap())
+            .to_owned(),
+        text: response.text().await.unwrap(),
+    }
+}

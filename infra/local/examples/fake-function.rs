@@ -64,6 +64,8 @@ async fn act(event: &Value, context: Value) -> (&'static str, String) {
             "body": "made",
         }),
         "bad response" => json!({"statusCode": 1}),
+        // As far as the demo data is concerned, a tag.
+        _ if event["routeKey"] == "PUT /api/v1/tags/{shortCode}" => json!({"extension": "123456"}),
         _ => event.clone(),
     };
     ("response", answer.to_string())

@@ -162,14 +162,14 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
         writeln!(text, "  make call")?;
     }
     writeln!(text, "  # The number that visitors dial")?;
-    writeln!(text, "  curl -s {url}/api/v1/call/virtual-number")?;
+    writeln!(text, "  curl -sw '\\n' {url}/api/v1/call/virtual-number")?;
     if let Some(demo) = demo {
         for tag in &demo.tags {
             let (code, token) = (&tag.short_code, &tag.owner_token);
             writeln!(text, "  # The calls of {code}, as its owner sees them")?;
             writeln!(
                 text,
-                "  curl -s {url}/api/v1/call/{code}/history -H 'authorization: Bearer {token}'"
+                "  curl -sw '\\n' {url}/api/v1/call/{code}/history -H 'authorization: Bearer {token}'"
             )?;
         }
         let tag = json!({
@@ -179,7 +179,7 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
         writeln!(text, "  # A new tag, as an admin makes it")?;
         writeln!(
             text,
-            "  curl -s -X PUT {url}/api/v1/tags/demo-parcel \
+            "  curl -sw '\\n' -X PUT {url}/api/v1/tags/demo-parcel \
              -H 'content-type: application/json' -H 'authorization: Bearer {}' -d '{tag}'",
             demo.admin_token
         )?;

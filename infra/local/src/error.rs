@@ -47,7 +47,7 @@ pub enum Error {
         source: InvokeError,
     },
     /// The demo data could not be written.
-    #[error("demo data: {0}")]
+    #[error("demo data: {0}; DEMO=off starts without")]
     Demo(String),
     /// Anything else, with what was being done.
     #[error("{0}: {1}")]

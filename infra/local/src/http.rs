@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Response, StatusCode};
@@ -205,14 +205,17 @@ async fn answer(
     let host = match parts.headers.get(header::HOST).map(HeaderValue::to_str) {
         None => local.as_str(),
         Some(Ok(host)) if is_host(host) => host,
-        Some(_) => return refuse(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#),
+        Some(_) => return bad_request(),
     };
     let limit = match route.door {
         Door::HttpApi => 10 * MB,
         Door::FunctionUrl => 6 * MB,
     };
+    let announced = body.size_hint().lower();
     let body = match to_bytes(body, READ_LIMIT).await {
         Ok(body) if body.len() <= limit => body,
+        // The client went away before its body was complete.
+        Err(_) if announced <= limit as u64 => return bad_request(),
         _ => {
             return refuse(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -280,6 +283,10 @@ fn respond(route: &Route, result: Result<serde_json::Value, InvokeError>) -> Res
     }
 }
 
+fn bad_request() -> Response<Body> {
+    refuse(StatusCode::BAD_REQUEST, r#"{"message":"Bad Request"}"#)
+}
+
 fn refuse(status: StatusCode, body: &'static str) -> Response<Body> {
     let json = [(header::CONTENT_TYPE, "application/json")];
     (status, json, body).into_response()
@@ -287,8 +294,9 @@ fn refuse(status: StatusCode, body: &'static str) -> Response<Body> {
 
 /// Whether a Host header names a host at all. Functions build URLs with it.
 fn is_host(host: &str) -> bool {
-    reqwest::Url::parse(&format!("http://{host}/"))
-        .is_ok_and(|url| url.path() == "/" && url.username().is_empty() && url.query().is_none())
+    // What ends a host in a URL would make the rest something else.
+    !host.contains(['/', '\\', '?', '#', '@'])
+        && reqwest::Url::parse(&format!("http://{host}/")).is_ok()
 }
 
 #[cfg(test)]

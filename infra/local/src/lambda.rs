@@ -226,9 +226,12 @@ impl Function {
             )),
             End::Exited(status) => InvokeError::Init(output.explain(status)),
         };
-        // Whoever boots the function is told, and tells it.
-        if !matches!(end, End::Stopped) && (polled || !booting) {
-            self.log(&format!("process {id} ended: {error}"));
+        match &end {
+            End::Stopped => {}
+            End::Exited(status) if polled => self.log(&format!("a process ended ({status})")),
+            // Whoever boots the function is told, and tells it.
+            _ if booting && !polled => {}
+            _ => self.log(&error.to_string()),
         }
         sandbox.end(&error);
 

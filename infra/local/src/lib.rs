@@ -22,6 +22,7 @@ pub mod runtime_api;
 pub mod settings;
 mod stack;
 pub mod store;
+pub mod tap;
 pub mod template;
 
 pub use error::{Error, InvokeError};

@@ -36,6 +36,9 @@ impl Store {
             .enable_all()
             .build()
             .map_err(Error::io("the store's thread"))?;
+        listener
+            .set_nonblocking(true)
+            .map_err(Error::io("the store's listener"))?;
         let (stop, stopping) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
         std::thread::Builder::new()

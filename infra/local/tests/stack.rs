@@ -5,10 +5,11 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use maskline_local::{Error, InvokeError, Options, Stack};
+use jsonwebtoken::{DecodingKey, Validation, decode};
+use maskline_local::{Error, InvokeError, Options, Stack, demo};
 use serde_json::{Value, json};
 
 const TEMPLATE: &str = "
@@ -35,8 +36,9 @@ Resources:
         One: { Type: HttpApi, Properties: { Method: GET, Path: '/things/{code}' } }
         Two: { Type: HttpApi, Properties: { Method: GET, Path: /things/own } }
         Put: { Type: HttpApi, Properties: { Method: PUT, Path: '/things/{code}' } }
+        Tag: { Type: HttpApi, Properties: { Method: PUT, Path: '/api/v1/tags/{shortCode}' } }
 Outputs:
-  Url: { Value: !Sub '${FakeUrl.FunctionUrl}hook' }
+  ConnectUrl: { Value: !Sub '${FakeUrl.FunctionUrl}hook' }
 ";
 
 /// A directory of its own for one test, with the template in it.
@@ -64,7 +66,7 @@ fn functions_dir() -> PathBuf {
 }
 
 fn options(test: &str) -> Options {
-    let mut options = Options::ephemeral().with("TWILIO_API_BASE_URL", "http://127.0.0.1:9");
+    let mut options = Options::ephemeral();
     options.template = directory(test).join("template.yaml");
     options.functions_dir = Some(functions_dir());
     options
@@ -102,6 +104,12 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 #[tokio::test]
 async fn requests_become_events_and_answers_become_responses() {
     let stack = start("requests").await;
+    let carrier = stack.carrier_url().unwrap();
+    assert!(client().get(carrier).send().await.is_ok());
+    assert_eq!(
+        stack.webhook_url("ConnectUrl").unwrap(),
+        format!("{}/hook", stack.http_url())
+    );
     let (client, url) = (client(), stack.http_url().to_owned());
 
     let response = client.get(format!("{url}/things/a%2Fb?secret=1")).send();
@@ -263,8 +271,8 @@ async fn a_dead_process_fails_its_invocation_and_is_replaced() {
     assert_eq!(exit, Err(InvokeError::Crashed("exit status: 3".into())));
     let hang = stack.invoke("Fake", &json!({"do": "hang"})).await;
     assert_eq!(hang, Err(InvokeError::TimedOut(1)));
-    let last_words = stack.invoke("Fake", &json!({"do": "answer and exit"}));
-    assert!(last_words.await.is_ok());
+    let last_words = json!({"do": "answer and exit"});
+    assert!(stack.invoke("Fake", &last_words).await.is_ok());
     for _ in 0..5 {
         let exit = stack.invoke("Fake", &json!({"do": "exit"})).await;
         assert!(matches!(exit, Err(InvokeError::Crashed(_))), "{exit:?}");
@@ -309,10 +317,61 @@ async fn a_function_that_cannot_start_says_why() {
 }
 
 #[tokio::test]
+async fn demo_data_comes_with_tokens_and_lines_to_paste() {
+    let stack = start("demo").await;
+    let demo = demo::load(&stack).await.unwrap().unwrap();
+    let secret = DecodingKey::from_secret(stack.value("JWT_SECRET").unwrap().as_bytes());
+    let claims = |token: &str| {
+        decode::<Value>(token, &secret, &Validation::default())
+            .unwrap()
+            .claims
+    };
+    let admin = claims(&demo.admin_token);
+    assert_eq!(admin["scope"], "maskline:admin");
+    let (car, bike) = (&demo.tags[0], &demo.tags[1]);
+    assert_eq!(claims(&car.owner_token)["sub"], "owner-1");
+    assert_eq!(claims(&bike.owner_token).get("scope"), None);
+    assert_eq!(
+        (car.number.as_str(), car.extension.as_deref()),
+        ("+14155550111", None)
+    );
+    assert_eq!(bike.extension.as_deref(), Some("123456"));
+    assert_eq!(
+        Some(bike.number.as_str()),
+        stack.value("TWILIO_PHONE_NUMBER")
+    );
+
+    let text = demo::welcome(&stack, Some(&demo));
+    let put = text.lines().find(|line| line.contains("-X PUT")).unwrap();
+    let pasted = Command::new("sh")
+        .args(["-c", put])
+        .stdout(Stdio::piped())
+        .spawn();
+    let pasted = pasted.unwrap();
+    // The stack answers on this very thread.
+    let output = tokio::task::spawn_blocking(|| pasted.wait_with_output());
+    let output = output.await.unwrap().unwrap();
+    assert_eq!(output.stdout, b"{\"extension\":\"123456\"}\n");
+    assert!(text.contains(&format!(
+        "{}/api/v1/call/demo-car/history",
+        stack.http_url()
+    )));
+    stack.stop().await;
+
+    let keys = options("demo")
+        .with("JWT_JWKS_URL", "https://example.com/keys")
+        .with("TWILIO_API_BASE_URL", "https://api.twilio.com");
+    let stack = Stack::start(keys).await.unwrap();
+    assert!(demo::load(&stack).await.unwrap().is_none());
+    assert_eq!(stack.carrier_url(), None);
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    for name in ["HTTP_PORT", "STORE_PORT"] {
+    for name in ["HTTP_PORT", "STORE_PORT", "CARRIER_PORT"] {
         let options = options("ports").with(name, &port.to_string());
         let error = Stack::start(options).await.unwrap_err();
         assert!(matches!(error, Error::PortTaken { .. }), "{error}");
@@ -339,58 +398,45 @@ async fn a_store_in_a_file_keeps_its_tables() {
     assert!(error.contains("the table Things is there with another key"));
 }
 
-#[tokio::test]
-async fn the_program_says_ready_and_leaves_nothing_behind() {
-    for signal in ["-INT", "-TERM"] {
-        let directory = directory(&format!("program{signal}"));
-        let state = directory.join("state.json");
-        let mut program = Command::new(env!("CARGO_BIN_EXE_maskline-local"))
-            .current_dir(&directory)
-            .env("FUNCTIONS_DIR", functions_dir())
-            .env("STATE_FILE", &state)
-            .env("DEMO", "off")
-            .env("TWILIO_API_BASE_URL", "http://127.0.0.1:9")
-            .envs(["HTTP_PORT", "STORE_PORT"].map(|name| (name, "0")))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap() == "ready"));
-        let facts: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
-        let url = facts["httpUrl"].as_str().unwrap();
-        let pid = client().get(format!("{url}/things/x?do=wait")).send().await;
-        let pid: u32 = pid.unwrap().text().await.unwrap().parse().unwrap();
-        assert!(runs(pid));
-
-        let asked = Instant::now();
-        kill(signal, program.id());
-        assert!(program.wait().unwrap().success());
-        assert!(asked.elapsed() < Duration::from_secs(5));
-        assert!(!state.exists());
-        until("the function is gone", || !runs(pid)).await;
-    }
-}
-
-#[tokio::test]
-async fn functions_end_when_the_program_is_killed() {
-    let directory = directory("killed");
+/// Runs the program until it is ready; with it comes the pid of its function.
+async fn program(directory: &Path) -> (Child, u32) {
+    let state = directory.join("state.json");
     let mut program = Command::new(env!("CARGO_BIN_EXE_maskline-local"))
-        .current_dir(&directory)
+        .current_dir(directory)
         .env("FUNCTIONS_DIR", functions_dir())
-        .env("STATE_FILE", directory.join("state.json"))
+        .env("STATE_FILE", &state)
         .env("DEMO", "off")
-        .env("TWILIO_API_BASE_URL", "http://127.0.0.1:9")
-        .envs(["HTTP_PORT", "STORE_PORT"].map(|name| (name, "0")))
+        .envs(["HTTP_PORT", "STORE_PORT", "CARRIER_PORT"].map(|name| (name, "0")))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "ready"));
-    let facts = std::fs::read(directory.join("state.json")).unwrap();
-    let facts: Value = serde_json::from_slice(&facts).unwrap();
+    let facts: Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
     let url = facts["httpUrl"].as_str().unwrap();
     let pid = client().get(format!("{url}/things/x?do=wait")).send().await;
-    let pid: u32 = pid.unwrap().text().await.unwrap().parse().unwrap();
+    let pid = pid.unwrap().text().await.unwrap().parse().unwrap();
+    assert!(runs(pid));
+    (program, pid)
+}
+
+#[tokio::test]
+async fn the_program_stops_when_told_and_leaves_nothing_behind() {
+    for signal in ["-INT", "-TERM"] {
+        let directory = directory(&format!("program{signal}"));
+        let (mut program, pid) = program(&directory).await;
+        let asked = Instant::now();
+        kill(signal, program.id());
+        assert!(program.wait().unwrap().success());
+        assert!(asked.elapsed() < Duration::from_secs(5));
+        assert!(!directory.join("state.json").exists());
+        assert!(!runs(pid));
+    }
+}
+
+#[tokio::test]
+async fn functions_end_when_the_program_is_killed() {
+    let (mut program, pid) = program(&directory("killed")).await;
     program.kill().unwrap();
     program.wait().unwrap();
     until("the function is gone", || !runs(pid)).await;

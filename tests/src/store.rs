@@ -1,0 +1,39 @@
+//! The store as tests look into it: over DynamoDB's own protocol, past the functions.
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use crate::{World, client};
+
+impl World {
+    /// Sends one DynamoDB request.
+    pub async fn dynamodb(&self, operation: &str, body: &Value) -> Value {
+        let answer = client()
+            .post(self.stack.store_url())
+            .header(CONTENT_TYPE, "application/x-amz-json-1.0")
+            .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
+            .header(AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=local/20261121/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
+            .header("X-Amz-Date", "20261121T000000Z")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        assert!(status.is_success(), "{operation}: {body}");
+        body
+    }
+
+    /// Every item of a table whose string attribute has that value.
+    pub async fn items(&self, table: &str, attribute: &str, value: &str) -> Vec<Value> {
+        let scan = json!({
+            "TableName": table, "ConsistentRead": true,
+            "FilterExpression": "#a = :v",
+            "ExpressionAttributeNames": {"#a": attribute},
+            "ExpressionAttributeValues": {":v": {"S": value}},
+        });
+        let answer = self.dynamodb("Scan", &scan).await;
+        let items = answer["Items"].as_array().unwrap();
+        items.clone()
+    }
+}

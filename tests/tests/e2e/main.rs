@@ -1,0 +1,11 @@
+//! End to end, over HTTP, through the functions' real binaries.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bad_input;
+mod callbacks;
+mod calls;
+mod events;
+mod history;
+mod signature;
+mod tags;
