@@ -325,11 +325,16 @@ pub fn own_number() -> String {
     format!("+1628555{:04}", unique() % 10_000)
 }
 
-/// An HTTP client for this machine.
-pub fn client() -> Client {
-    // Another test may have installed it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().build().unwrap()
+/// An HTTP client for this machine. It keeps no connections, because each test has
+/// a runtime of its own and a connection belongs to the one that opened it.
+pub fn client() -> &'static Client {
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        // Another part of the process may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder().no_proxy().pool_max_idle_per_host(0);
+        builder.build().unwrap()
+    })
 }
 
 async fn send(request: reqwest::RequestBuilder) -> Answer {

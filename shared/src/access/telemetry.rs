@@ -15,6 +15,7 @@ pub fn start() {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_target(false)
         .with_current_span(false)
         .with_span_list(false)
         .with_max_level(level)

@@ -120,7 +120,6 @@ async fn tag_put() {
         b"{",
         b"\xff\xfe",
         b"{\"ownerId\": \"+919876543210",
-        b"{} {}",
     ] {
         let answer = world
             .raw_api(Method::PUT, &path, Some(&admin), Some(raw.to_vec()))

@@ -24,8 +24,14 @@ const STATE_FILE: &str = "target/maskline-local.json";
 #[serde(rename_all = "camelCase")]
 struct State {
     http_url: String,
-    carrier_url: String,
-    shared_number: String,
+    /// None where a real carrier is configured.
+    carrier_url: Option<String>,
+    /// None where the stack runs without demo data.
+    demo: Option<Demo>,
+}
+
+#[derive(Deserialize)]
+struct Demo {
     tags: Vec<Tag>,
 }
 
@@ -33,8 +39,10 @@ struct State {
 #[serde(rename_all = "camelCase")]
 struct Tag {
     short_code: String,
-    virtual_number: Option<String>,
-    extension: String,
+    /// What to dial.
+    number: String,
+    /// What to key in then, where the number is shared.
+    extension: Option<String>,
     owner_token: String,
 }
 
@@ -82,24 +90,18 @@ fn state() -> Result<State, String> {
     serde_json::from_slice(&text).map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
-fn choose<'a>(state: &'a State, wanted: Option<&str>) -> Result<&'a Tag, String> {
+fn choose<'a>(tags: &'a [Tag], wanted: Option<&str>) -> Result<&'a Tag, String> {
     let found = match wanted {
-        Some(code) => state
-            .tags
+        Some(code) => tags
             .iter()
             .find(|tag| tag.short_code.eq_ignore_ascii_case(code)),
         None => {
-            let mut tags = state.tags.iter();
-            tags.find(|tag| tag.virtual_number.is_none())
-                .or(state.tags.first())
+            let shares = tags.iter().find(|tag| tag.extension.is_some());
+            shares.or(tags.first())
         }
     };
     found.ok_or_else(|| {
-        let codes: Vec<&str> = state
-            .tags
-            .iter()
-            .map(|tag| tag.short_code.as_str())
-            .collect();
+        let codes: Vec<&str> = tags.iter().map(|tag| tag.short_code.as_str()).collect();
         format!("There is no such tag; the stack has: {}", codes.join(", "))
     })
 }
@@ -220,14 +222,13 @@ async fn run() -> Result<(), String> {
     }
     let Arguments { tag, mut plan } = arguments(given.into_iter())?;
     let state = state()?;
-    let tag = choose(&state, tag.as_deref())?;
-    match &tag.virtual_number {
-        Some(number) => plan.to.clone_from(number),
-        None => {
-            plan.to.clone_from(&state.shared_number);
-            plan.keys = vec![Some(tag.extension.clone())];
-        }
-    }
+    let demo = state.demo.as_ref();
+    let demo = demo.ok_or("The stack runs without demo data, so there is no tag to call")?;
+    let carrier_url = state.carrier_url.as_deref();
+    let carrier_url = carrier_url.ok_or("A real carrier is configured: use a telephone")?;
+    let tag = choose(&demo.tags, tag.as_deref())?;
+    plan.to.clone_from(&tag.number);
+    plan.keys = tag.extension.iter().cloned().map(Some).collect();
 
     // Another part of the process may have installed a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -235,7 +236,7 @@ async fn run() -> Result<(), String> {
         .no_proxy()
         .build()
         .map_err(|error| error.to_string())?;
-    let transcript = place(&client, &state.carrier_url, &plan).await?;
+    let transcript = place(&client, carrier_url, &plan).await?;
     say(&format!(
         "A call to the tag {}\n\n{}",
         tag.short_code,
@@ -306,17 +307,19 @@ mod tests {
     #[test]
     fn prefers_a_tag_that_shares_the_number() {
         let state: State = serde_json::from_value(serde_json::json!({
-            "httpUrl": "", "carrierUrl": "", "sharedNumber": "+14155550100", "adminToken": "",
-            "tags": [
-                {"shortCode": "own", "virtualNumber": "+14155550101", "extension": "111111",
+            "httpUrl": "", "carrierUrl": null,
+            "demo": {"adminToken": "", "tags": [
+                {"shortCode": "own", "number": "+14155550101", "extension": null,
                  "ownerId": "u1", "ownerToken": "t1"},
-                {"shortCode": "shares", "extension": "222222", "ownerId": "u2", "ownerToken": "t2"},
-            ],
+                {"shortCode": "shares", "number": "+14155550100", "extension": "222222",
+                 "ownerId": "u2", "ownerToken": "t2"},
+            ]},
         }))
         .unwrap();
-        assert_eq!(choose(&state, None).unwrap().short_code, "shares");
-        assert_eq!(choose(&state, Some("OWN")).unwrap().short_code, "own");
-        let refusal = choose(&state, Some("none"))
+        let tags = state.demo.unwrap().tags;
+        assert_eq!(choose(&tags, None).unwrap().short_code, "shares");
+        assert_eq!(choose(&tags, Some("OWN")).unwrap().short_code, "own");
+        let refusal = choose(&tags, Some("none"))
             .map(|tag| &tag.short_code)
             .unwrap_err();
         assert!(refusal.contains("own, shares"));

@@ -15,11 +15,14 @@ use crate::domain::call::{CallId, NewCall, PhoneCall, Report};
 use crate::domain::tag::Line;
 use crate::domain::time::{self, Timestamp, add_seconds};
 
-/// How far back a call of the same CallSid is looked for. Twilio gives up on a
-/// webhook, its retries included, after 15 s; this leaves room.
-const REPEAT_WINDOW_SECONDS: i64 = 300;
-/// How many calls one look back reads, at half a read unit for about eight.
+/// How far back a call of the same CallSid is looked for: Twilio gives up on a
+/// webhook, its retries included, after 15 s.
+const REPEAT_WINDOW_SECONDS: i64 = 20;
+/// How many calls a look back reads first, for half a read unit. That nearly always
+/// covers the window.
 const LOOK_BACK: i32 = 8;
+/// How many it reads at a time on a line where it does not.
+const LOOK_BACK_FURTHER: i32 = 100;
 /// How many occupied places a creation steps over before it gives up.
 const MAX_STEPS: u32 = 64;
 
@@ -259,6 +262,7 @@ impl Calls {
             .key_condition_expression("line = :line AND seq >= :from")
             .expression_attribute_values(":line", text(line.as_str()))
             .expression_attribute_values(":from", number(from))
+            .projection_expression(Mark::ATTRIBUTES)
             .scan_index_forward(first)
             .consistent_read(true)
             .limit(1)
@@ -274,6 +278,7 @@ impl Calls {
         let oldest_repeat = add_seconds(call.created_at, -REPEAT_WINDOW_SECONDS);
         let mut free = None;
         let mut start = None;
+        let mut limit = LOOK_BACK;
         loop {
             // Eventually consistent is enough: what a stale answer misses is met
             // as the occupant of a wanted place.
@@ -283,8 +288,9 @@ impl Calls {
                 .table_name(&self.table)
                 .key_condition_expression("line = :line")
                 .expression_attribute_values(":line", text(line.as_str()))
+                .projection_expression(Mark::ATTRIBUTES)
                 .scan_index_forward(false)
-                .limit(LOOK_BACK)
+                .limit(limit)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -309,6 +315,7 @@ impl Calls {
             if covered || start.is_none() {
                 return Ok(LookBack::Free { seq: free });
             }
+            limit = LOOK_BACK_FURTHER;
         }
     }
 
@@ -381,6 +388,8 @@ struct Cutoff {
 }
 
 impl Mark {
+    const ATTRIBUTES: &str = "seq, twilioCallSid, createdAt, expiresAt";
+
     /// By its own date, or by today's retention where that was shortened since.
     fn expired(&self, cutoff: Cutoff) -> bool {
         self.expires_at <= cutoff.expires || self.created_at <= cutoff.created
