@@ -5,7 +5,9 @@
 mod bad_input;
 mod callbacks;
 mod calls;
+mod dependencies;
 mod events;
 mod history;
+mod published_keys;
 mod signature;
 mod tags;
