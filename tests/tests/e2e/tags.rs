@@ -113,7 +113,7 @@ async fn concurrent_changes_of_one_tag_leave_one_whole_tag() {
     let world = world();
     let code = format!("busy-{}", unique());
     let numbers: Vec<_> = (0..8).map(|_| own_number()).collect();
-    let puts = numbers.iter().cloned().map(|own| {
+    let puts = numbers.iter().map(|own| {
         let (code, body) = (
             code.clone(),
             body(json!({"virtualNumber": own, "label": own})),
