@@ -34,7 +34,12 @@ impl Function for Status {
         let now = Timestamp::now();
         let url = request.url(self.public_base_url.as_deref());
         let form = self.carrier.authenticate(&request.webhook(&url))?;
-        let id: CallId = request.query_parameter("call")?;
+        let nothing = Response::carrier(self.carrier.write(&Instruction::Nothing));
+        // A callback that ops set on a number itself names no call: the visitor's
+        // own leg, which tells nothing of the owner's.
+        let Some(id) = request.optional_query_parameter::<CallId>("call")? else {
+            return Ok(nothing);
+        };
         let leg = self.carrier.leg_report(&form, now)?;
         if let Some(report) = leg.report {
             let not_leg = leg.maybe_visitors_leg.as_deref();
@@ -43,6 +48,6 @@ impl Function for Status {
                 Recorded::NoSuchCall => return Err(Error::NotFound("call")),
             }
         }
-        Ok(Response::carrier(self.carrier.write(&Instruction::Nothing)))
+        Ok(nothing)
     }
 }

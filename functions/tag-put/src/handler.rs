@@ -29,12 +29,7 @@ struct Body {
     owner_phone: String,
     label: String,
     virtual_number: Option<String>,
-    #[serde(default = "enabled_by_default")]
     enabled: bool,
-}
-
-fn enabled_by_default() -> bool {
-    true
 }
 
 impl Function for TagPut {
@@ -91,6 +86,11 @@ impl TagPut {
             .virtual_number
             .map(|number| self.phone("virtualNumber", &number))
             .transpose()?;
+        if owner_phone == self.shared_number || virtual_number.as_ref() == Some(&owner_phone) {
+            // A call to it would ring Maskline itself, and anybody may read it.
+            let problem = "is a virtual number; it must be the owner's own";
+            return Err(Error::field("ownerPhone", problem));
+        }
         if virtual_number.as_ref() == Some(&self.shared_number) {
             let problem = "is the number that tags share; leave it out to share it";
             return Err(Error::field("virtualNumber", problem));

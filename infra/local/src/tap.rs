@@ -1,6 +1,7 @@
 //! A tap on the line between the functions and the store: passes every request on,
-//! and notes what it was and what it cost.
+//! notes what it was and what it cost, and breaks the ones it is told to break.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -26,18 +27,43 @@ pub struct Seen {
     pub units: f64,
 }
 
+/// What can happen to a request. All of a client's attempts at it suffer the same,
+/// but for the lost answer, which only the first does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// DynamoDB throttles it.
+    Throttled,
+    /// DynamoDB fails.
+    ServerError,
+    /// DynamoDB refuses it for good.
+    Refused,
+    /// Nobody answers.
+    Silence,
+    /// It is carried out, and the connection breaks before the answer.
+    AnswerLost,
+}
+
 /// A running tap.
 #[derive(Debug, Clone)]
 pub struct Tap {
     url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    state: Arc<Mutex<Noted>>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    seen: Vec<Seen>,
+    /// How many requests are let through before which break.
+    plan: Option<(usize, Break)>,
+    /// Attempts so far by the SDK's invocation id, in the order of their first.
+    attempts: HashMap<String, (usize, u32)>,
 }
 
 #[derive(Clone)]
 struct Line {
     store_url: String,
     client: reqwest::Client,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    state: Arc<Mutex<Noted>>,
 }
 
 impl Tap {
@@ -48,17 +74,17 @@ impl Tap {
             .await
             .map_err(Error::io("the tap"))?;
         let address = listener.local_addr().map_err(Error::io("the tap"))?;
-        let seen = Arc::default();
+        let state = Arc::default();
         let line = Line {
             store_url: store_url.to_owned(),
             client: http_client()?,
-            seen: Arc::clone(&seen),
+            state: Arc::clone(&state),
         };
         let router = Router::new().fallback(pass_on).with_state(line);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Tap {
             url: format!("http://{address}"),
-            seen,
+            state,
         })
     }
 
@@ -69,7 +95,19 @@ impl Tap {
 
     /// What passed since the last call.
     pub fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut lock(&self.seen))
+        std::mem::take(&mut lock(&self.state).seen)
+    }
+
+    /// Lets `after` requests through from now on and breaks the next one.
+    pub fn break_one(&self, after: usize, how: Break) {
+        let mut state = lock(&self.state);
+        state.attempts.clear();
+        state.plan = Some((after, how));
+    }
+
+    /// Lets everything through again.
+    pub fn mend(&self) {
+        lock(&self.state).plan = None;
     }
 }
 
@@ -83,11 +121,19 @@ async fn pass_on(State(line): State<Line>, headers: HeaderMap, body: Bytes) -> R
 
 impl Line {
     async fn send(&self, mut headers: HeaderMap, body: Bytes) -> Result<Response, reqwest::Error> {
-        let target = headers
-            .get("x-amz-target")
-            .and_then(|target| target.to_str().ok());
-        let operation = target.and_then(|target| target.split('.').nth(1));
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let operation = text("x-amz-target").and_then(|target| target.split('.').nth(1));
         let operation = operation.unwrap_or_default().to_owned();
+        let broken = self.breaks(text("amz-sdk-invocation-id"));
+        match broken {
+            Some(Break::Throttled) => {
+                return Ok(refusal(400, "ProvisionedThroughputExceededException"));
+            }
+            Some(Break::ServerError) => return Ok(refusal(500, "InternalServerError")),
+            Some(Break::Refused) => return Ok(refusal(400, "AccessDeniedException")),
+            Some(Break::Silence) => std::future::pending().await,
+            Some(Break::AnswerLost) | None => {}
+        }
         headers.remove("content-length");
         headers.remove("host");
         let answer = self
@@ -100,13 +146,44 @@ impl Line {
         let status = answer.status();
         let headers = answer.headers().clone();
         let body = answer.bytes().await?;
-        lock(&self.seen).push(Seen {
+        lock(&self.state).seen.push(Seen {
             operation,
             status: status.as_u16(),
             units: units(&body),
         });
+        if broken.is_some() {
+            return Ok(cut_off());
+        }
         Ok((status, headers, body).into_response())
     }
+
+    /// Whether this attempt is one to break, and how.
+    fn breaks(&self, invocation: Option<&str>) -> Option<Break> {
+        let mut state = lock(&self.state);
+        let (after, how) = state.plan?;
+        let next = state.attempts.len();
+        let attempts = state
+            .attempts
+            .entry(invocation?.to_owned())
+            .or_insert((next, 0));
+        attempts.1 += 1;
+        let first = attempts.1 == 1;
+        (attempts.0 == after && (first || how != Break::AnswerLost)).then_some(how)
+    }
+}
+
+fn refusal(status: u16, code: &str) -> Response {
+    let body = serde_json::json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}")});
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = [("content-type", "application/x-amz-json-1.0")];
+    (status, json, body.to_string()).into_response()
+}
+
+/// An answer that breaks off in its body.
+fn cut_off() -> Response {
+    let end = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let frames = [Ok(Bytes::from_static(b"{")), Err(end)];
+    axum::body::Body::from_stream(futures_util::stream::iter(frames)).into_response()
 }
 
 /// The same request, with the consumed units in its answer.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -50,6 +50,7 @@ pub enum TokenError {
 
 /// Checks tokens.
 pub struct Tokens {
+    /// Without the algorithm, which comes with the key.
     validation: Validation,
     keys: Keys,
 }
@@ -62,8 +63,7 @@ enum Keys {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    #[serde(default)]
-    scope: Scope,
+    scope: Option<Scope>,
 }
 
 /// Space-separated (RFC 8693, section 4.2), or a list, as some issuers write it.
@@ -72,12 +72,6 @@ struct Claims {
 enum Scope {
     Words(String),
     List(Vec<String>),
-}
-
-impl Default for Scope {
-    fn default() -> Self {
-        Scope::List(Vec::new())
-    }
 }
 
 impl Scope {
@@ -93,31 +87,28 @@ impl Tokens {
     /// From JWT_SECRET or JWT_JWKS_URL, JWT_ALGORITHM, JWT_ISSUER, JWT_AUDIENCE.
     /// Keys are fetched by the first token that needs one.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
-        let (algorithm, keys) = match (env.optional("JWT_JWKS_URL"), env.optional("JWT_SECRET")) {
-            (Some(_), Some(_)) => {
+        let algorithm = algorithm(env)?;
+        let (secret, url) = (env.optional("JWT_SECRET"), env.optional("JWT_JWKS_URL"));
+        let keys = match (url, secret, algorithm) {
+            (Some(_), Some(_), _) => {
                 let problem = "and JWT_JWKS_URL are both given; choose one";
                 return Err(ConfigError {
                     name: "JWT_SECRET",
                     problem,
                 });
             }
-            (Some(url), None) => (asymmetric(env)?, Keys::Jwks(Jwks::new(url))),
-            (None, _) => {
-                let secret = env.required("JWT_SECRET")?.as_bytes();
-                if secret.len() < SECRET_BYTES {
-                    let problem = "is shorter than 32 bytes";
-                    return Err(ConfigError {
-                        name: "JWT_SECRET",
-                        problem,
-                    });
-                }
-                (
-                    Algorithm::HS256,
-                    Keys::Secret(DecodingKey::from_secret(secret)),
-                )
+            (Some(_), None, Some(Algorithm::HS256))
+            | (None, Some(_), Some(Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA)) => {
+                let problem = "goes with JWT_SECRET for HS256, with JWT_JWKS_URL for any other";
+                return Err(ConfigError {
+                    name: "JWT_ALGORITHM",
+                    problem,
+                });
             }
+            (Some(url), None, algorithm) => Keys::Jwks(Jwks::new(url, algorithm)?),
+            (None, _, _) => Keys::Secret(secret_key(env.required("JWT_SECRET")?)?),
         };
-        let mut validation = Validation::new(algorithm);
+        let mut validation = Validation::default();
         validation.leeway = 0;
         validation.validate_nbf = true;
         validation.set_required_spec_claims(&["exp", "sub"]);
@@ -144,86 +135,115 @@ impl Tokens {
         }
         let token = token.trim();
         let fetched;
-        let key = match &self.keys {
-            Keys::Secret(key) => key,
+        let (key, algorithm) = match &self.keys {
+            Keys::Secret(key) => (key, Algorithm::HS256),
             Keys::Jwks(jwks) => {
                 let kid = decode_header(token).map_err(|_| TokenError::Refused)?.kid;
                 fetched = jwks.key(kid.as_deref()).await?;
-                &fetched
+                (&fetched.0, fetched.1)
             }
         };
-        let claims = decode::<Claims>(token, key, &self.validation)
+        let validation = Validation {
+            algorithms: vec![algorithm],
+            ..self.validation.clone()
+        };
+        let claims = decode::<Claims>(token, key, &validation)
             .map_err(|_| TokenError::Refused)?
             .claims;
         if claims.sub.is_empty() {
             return Err(TokenError::Refused);
         }
         Ok(Identity {
-            admin: claims.scope.is_admin(),
+            admin: claims.scope.is_some_and(|scope| scope.is_admin()),
             user_id: claims.sub,
         })
     }
 }
 
-fn asymmetric(env: &Env) -> Result<Algorithm, ConfigError> {
-    match env.optional("JWT_ALGORITHM") {
-        Some("RS256") => Ok(Algorithm::RS256),
-        Some("ES256") => Ok(Algorithm::ES256),
-        Some("EdDSA") => Ok(Algorithm::EdDSA),
+/// JWT_ALGORITHM, where it is given.
+fn algorithm(env: &Env) -> Result<Option<Algorithm>, ConfigError> {
+    let name = "JWT_ALGORITHM";
+    let read = |word: &str| match word {
+        "HS256" => Ok(Algorithm::HS256),
+        "RS256" => Ok(Algorithm::RS256),
+        "ES256" => Ok(Algorithm::ES256),
+        "EdDSA" => Ok(Algorithm::EdDSA),
         _ => Err(ConfigError {
-            name: "JWT_ALGORITHM",
-            problem: "must be RS256, ES256 or EdDSA with JWT_JWKS_URL",
+            name,
+            problem: "must be HS256, RS256, ES256 or EdDSA",
         }),
+    };
+    env.optional(name).map(read).transpose()
+}
+
+fn secret_key(secret: &str) -> Result<DecodingKey, ConfigError> {
+    if secret.len() < SECRET_BYTES {
+        let problem = "is shorter than 32 bytes";
+        return Err(ConfigError {
+            name: "JWT_SECRET",
+            problem,
+        });
     }
+    Ok(DecodingKey::from_secret(secret.as_bytes()))
 }
 
 /// The host application's public keys (RFC 7517).
 struct Jwks {
-    url: String,
-    cached: Mutex<Option<Fetched>>,
+    url: reqwest::Url,
+    /// The one that is configured; else each key says what it is for.
+    algorithm: Option<Algorithm>,
+    cached: Mutex<Cached>,
 }
 
-struct Fetched {
-    keys: JwkSet,
-    at: Instant,
+#[derive(Default)]
+struct Cached {
+    keys: Option<JwkSet>,
+    /// When the keys were last asked for, whatever came of it.
+    asked: Option<Instant>,
 }
 
 impl Jwks {
-    fn new(url: &str) -> Self {
-        Jwks {
-            url: url.to_owned(),
-            cached: Mutex::new(None),
-        }
+    fn new(url: &str, algorithm: Option<Algorithm>) -> Result<Self, ConfigError> {
+        let url = reqwest::Url::parse(url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "https" | "http"));
+        let problem = "is not an https URL";
+        Ok(Jwks {
+            url: url.ok_or(ConfigError {
+                name: "JWT_JWKS_URL",
+                problem,
+            })?,
+            algorithm,
+            cached: Mutex::default(),
+        })
     }
 
     /// The key of that id; a token without one is checked with the only key there is.
-    async fn key(&self, kid: Option<&str>) -> Result<DecodingKey, TokenError> {
+    async fn key(&self, kid: Option<&str>) -> Result<(DecodingKey, Algorithm), TokenError> {
         let mut cached = self.cached.lock().await;
-        let age = cached.as_ref().map(|fetched| fetched.at.elapsed());
+        let age = cached.asked.map(|asked| asked.elapsed());
         let known = cached
+            .keys
             .as_ref()
-            .is_some_and(|fetched| find(&fetched.keys, kid).is_some());
-        let fetch = match age {
-            None => true,
-            Some(age) if known => age > KEYS_MAX_AGE,
-            Some(age) => age > KEYS_MIN_AGE,
-        };
-        if fetch {
+            .is_some_and(|keys| find(keys, kid).is_some());
+        let stale_after = if known { KEYS_MAX_AGE } else { KEYS_MIN_AGE };
+        if age.is_none_or(|age| age > stale_after) {
+            cached.asked = Some(Instant::now());
             match self.fetch().await {
-                Ok(keys) => {
-                    *cached = Some(Fetched {
-                        keys,
-                        at: Instant::now(),
-                    })
-                }
+                Ok(keys) => cached.keys = Some(keys),
                 // Keys that were good an hour ago are better than no service.
                 Err(error) if known => tracing::warn!(%error, "using cached signing keys"),
                 Err(error) => return Err(error),
             }
         }
-        let key = cached.as_ref().and_then(|fetched| find(&fetched.keys, kid));
-        let key = key.ok_or(TokenError::Refused)?;
-        DecodingKey::from_jwk(key).map_err(|_| TokenError::Refused)
+        let Some(keys) = &cached.keys else {
+            let cause = "not fetched a moment ago, and not asked for again yet";
+            return Err(TokenError::KeysUnavailable(cause.to_owned()));
+        };
+        let key = find(keys, kid).ok_or(TokenError::Refused)?;
+        let algorithm = self.algorithm.or_else(|| made_for(key));
+        let decoding = DecodingKey::from_jwk(key).map_err(|_| TokenError::Refused)?;
+        Ok((decoding, algorithm.ok_or(TokenError::Refused)?))
     }
 
     async fn fetch(&self) -> Result<JwkSet, TokenError> {
@@ -235,7 +255,11 @@ impl Jwks {
             .timeout(FETCH_TIMEOUT)
             .build()
             .map_err(unavailable)?;
-        let answer = client.get(&self.url).send().await.map_err(unavailable)?;
+        let answer = client
+            .get(self.url.clone())
+            .send()
+            .await
+            .map_err(unavailable)?;
         let body = answer.error_for_status().map_err(unavailable)?;
         let body = body.bytes().await.map_err(unavailable)?;
         serde_json::from_slice(&body)
@@ -248,5 +272,19 @@ fn find<'a>(keys: &'a JwkSet, kid: Option<&str>) -> Option<&'a Jwk> {
         (Some(kid), _) => keys.find(kid),
         (None, [only]) => Some(only),
         (None, _) => None,
+    }
+}
+
+/// The algorithm of a published key: the issuer's word, never the token's.
+fn made_for(key: &Jwk) -> Option<Algorithm> {
+    match (&key.algorithm, key.common.key_algorithm) {
+        (AlgorithmParameters::RSA(_), None | Some(KeyAlgorithm::RS256)) => Some(Algorithm::RS256),
+        (AlgorithmParameters::EllipticCurve(_), None | Some(KeyAlgorithm::ES256)) => {
+            Some(Algorithm::ES256)
+        }
+        (AlgorithmParameters::OctetKeyPair(_), None | Some(KeyAlgorithm::EdDSA)) => {
+            Some(Algorithm::EdDSA)
+        }
+        _ => None,
     }
 }

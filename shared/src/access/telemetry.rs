@@ -1,24 +1,33 @@
 //! Logs: one JSON object a line on standard output, as CloudWatch takes them.
 //!
 //! What may be logged is decided by types: numbers and secrets have masked `Debug`
-//! and `Display`, and requests, forms and items have none.
+//! and `Display`, and requests, forms and items have none. Libraries know no such
+//! types, and print whole requests when asked for detail: they never are.
 
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts logging at the level that Lambda's configuration names
-/// (`AWS_LAMBDA_LOG_LEVEL`), INFO by default.
+/// (`AWS_LAMBDA_LOG_LEVEL`), INFO by default. Finer levels show this crate's own
+/// lines only.
 pub fn start() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
         .ok()
         .and_then(|level| level.parse().ok())
         .unwrap_or(Level::INFO);
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_target(false)
         .with_current_span(false)
-        .with_span_list(false)
-        .with_max_level(level)
-        .with_ansi(false)
+        .with_span_list(false);
+    let shown = Targets::new()
+        .with_default(level.min(Level::INFO))
+        .with_target("maskline", level);
+    tracing_subscriber::registry()
+        .with(shown)
+        .with(lines)
         .init();
 }

@@ -295,10 +295,13 @@ impl Facts {
         }
     }
 
-    /// What the facts add up to.
+    /// What the facts add up to. The owner's leg speaks for itself; the dial's end
+    /// stands in while the leg has not been heard. So a late report may still put an
+    /// end right (`completed` becomes `no-answer` once a machine was heard), but the
+    /// same reports always come to the same end.
     pub fn outcome(&self) -> Outcome {
         let Some(end) = self.leg_end.or(self.dial_end) else {
-            let status = match (self.answered_at, self.ringing_at) {
+            let status = match (self.answered_at.or(self.machine_at), self.ringing_at) {
                 (Some(_), _) => Status::InProgress,
                 (None, Some(_)) => Status::Ringing,
                 (None, None) => Status::Initiated,
@@ -425,6 +428,17 @@ pub struct NewCall {
     pub expires_at: i64,
 }
 
+impl NewCall {
+    /// The same call, made no earlier than `at`; it is kept as much longer.
+    fn not_before(mut self, at: Timestamp) -> Self {
+        if self.created_at < at {
+            self.expires_at += i64::from(seconds_between(self.created_at, at));
+            self.created_at = at;
+        }
+        self
+    }
+}
+
 /// A call as it is stored. `Serialize` here writes database items, with numbers
 /// whole; what an API client sees is [`HistoryEntry`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -467,6 +481,21 @@ pub struct HistoryEntry<'a> {
 }
 
 impl PhoneCall {
+    /// A call at the place after its predecessor's, and a millisecond later at least.
+    pub fn after(predecessor: Option<(u64, Timestamp)>, line: &Line, call: &NewCall) -> Self {
+        const MILLISECOND: jiff::SignedDuration = jiff::SignedDuration::from_millis(1);
+        let (seq, earliest) = match predecessor {
+            Some((seq, at)) => (seq + 1, at.checked_add(MILLISECOND).unwrap_or(at)),
+            None => (1, call.created_at),
+        };
+        PhoneCall {
+            line: line.clone(),
+            seq,
+            call: call.clone().not_before(earliest),
+            facts: Facts::default(),
+        }
+    }
+
     /// Its place in the history, which is also its public id.
     pub fn id(&self) -> CallId {
         CallId {

@@ -27,8 +27,8 @@ pub struct Event {
     raw_query_string: String,
     #[serde(default)]
     headers: HashMap<String, String>,
-    #[serde(default)]
-    path_parameters: HashMap<String, String>,
+    /// Function URLs send null or leave it out.
+    path_parameters: Option<HashMap<String, String>>,
     request_context: Context,
     body: Option<String>,
     #[serde(default)]
@@ -70,7 +70,7 @@ impl Request {
             path: event.raw_path,
             query: event.raw_query_string,
             headers: event.headers,
-            path_parameters: event.path_parameters,
+            path_parameters: event.path_parameters.unwrap_or_default(),
             domain_name: event.request_context.domain_name,
             body,
         })
@@ -102,11 +102,20 @@ impl Request {
         &self,
         name: &str,
     ) -> Result<T, Error> {
-        let text = self
-            .query(name)
-            .ok_or_else(|| Error::field(name, "is missing"))?;
-        text.parse()
-            .map_err(|error| Error::field(name, format_args!("is {error}")))
+        self.optional_query_parameter(name)?
+            .ok_or_else(|| Error::field(name, "is missing"))
+    }
+
+    /// The same for one that may be left out.
+    pub fn optional_query_parameter<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Error> {
+        let read = |text: String| {
+            let read = text.parse();
+            read.map_err(|error| Error::field(name, format_args!("is {error}")))
+        };
+        self.query(name).map(read).transpose()
     }
 
     /// A query parameter that is a whole number within bounds, both included.

@@ -1,8 +1,12 @@
 //! What turns a handler into a Lambda function: clients, start-up, and the
 //! translation of Lambda's events.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 
@@ -66,8 +70,8 @@ impl Start {
     }
 }
 
-/// A failure as somebody on the telephone hears it. What is the client's own fault
-/// was not sent by a carrier with a caller on the line, and stays an HTTP error.
+/// A failure as somebody on the telephone hears it. A request that is forged or
+/// malformed has no caller on the line, and gets an HTTP error.
 pub fn failure_in_words(carrier: &impl Carrier, error: &Error) -> Response {
     if !error.is_internal() {
         return Response::error(error);
@@ -114,11 +118,33 @@ fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
     })
 }
 
+/// How long a request may take. Twilio waits 15 s, and Lambda ends the process at
+/// the template's 14: what takes longer than this is answered while somebody listens.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(11);
+
+/// Runs a handler so that a panic or a stuck request is a failure with words, too.
+async fn within_limits(
+    handler: impl Future<Output = Result<Response, Error>>,
+) -> Result<Response, Error> {
+    let mut handler = pin!(handler);
+    let caught = poll_fn(|context| {
+        // What a panic leaves half-done in memory is dropped with the request.
+        match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+            Ok(poll) => poll,
+            Err(_) => Poll::Ready(Err(Error::Unavailable("a panic".to_owned()))),
+        }
+    });
+    match tokio::time::timeout(REQUEST_TIMEOUT, caught).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::Unavailable("the request took too long".to_owned())),
+    }
+}
+
 async fn answer<F: Function>(function: &F, event: LambdaEvent<http::Event>) -> Response {
     let started = Instant::now();
     let request_id = event.context.request_id;
     let outcome = match Request::read(event.payload) {
-        Ok(request) => function.handle(&request).await,
+        Ok(request) => within_limits(function.handle(&request)).await,
         Err(error) => Err(error),
     };
     let response = outcome.unwrap_or_else(|error| {

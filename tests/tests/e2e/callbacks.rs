@@ -204,6 +204,15 @@ async fn a_machine_that_answers_is_no_answer_whenever_that_is_known() {
     }
 }
 
+/// A callback that was set on the number itself names no call.
+#[tokio::test]
+async fn a_callback_without_a_call_is_taken_and_tells_nothing() {
+    let world = world();
+    let fields = [("CallSid", CHILD), ("CallStatus", "completed")];
+    let answer = world.webhook("/api/v1/call/status", &fields).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
 #[tokio::test]
 async fn callbacks_for_a_call_that_does_not_exist_write_nothing() {
     let world = world();
@@ -212,8 +221,16 @@ async fn callbacks_for_a_call_that_does_not_exist_write_nothing() {
         dial_status: "/api/v1/call/dial-status?call=ffffffffffffffff.1".into(),
     };
     for (is_dial, fields) in answered().into_iter().skip(1) {
-        let path = if is_dial { &to.dial_status } else { &to.status };
-        world.webhook(path, &fields).await.error(404, "not_found");
+        if is_dial {
+            // Whoever is on the line is sent off all the same.
+            let answer = world.webhook(&to.dial_status, &fields).await;
+            assert!(answer.text.contains("<Hangup/>"), "{}", answer.text);
+        } else {
+            world
+                .webhook(&to.status, &fields)
+                .await
+                .error(404, "not_found");
+        }
     }
     assert!(
         world

@@ -119,6 +119,12 @@ async fn a_thousand_calls() {
         sids.sort_unstable();
         sids.dedup();
         assert_eq!(sids.len(), CALLS, "one record a call");
+        let newest_first =
+            |pair: &[Value]| pair[0]["createdAt"].as_str() > pair[1]["createdAt"].as_str();
+        assert!(
+            calls.windows(2).all(newest_first),
+            "times and numbers have one order"
+        );
     }
 
     for limit in [1, 10, 100] {

@@ -7,6 +7,7 @@ mod callbacks;
 mod calls;
 mod dependencies;
 mod events;
+mod faults;
 mod history;
 mod published_keys;
 mod signature;

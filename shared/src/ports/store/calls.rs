@@ -16,15 +16,18 @@ use crate::domain::tag::Line;
 use crate::domain::time::{self, Timestamp, add_seconds};
 
 /// How far back a call of the same CallSid is looked for: Twilio gives up on a
-/// webhook, its retries included, after 15 s.
-const REPEAT_WINDOW_SECONDS: i64 = 20;
-/// How many calls a look back reads first, for half a read unit. That nearly always
+/// webhook, its retries included, after 15 s, and on a fallback URL after as long again.
+const REPEAT_WINDOW_SECONDS: i64 = 40;
+/// How many calls a look back reads first, for one read unit. That nearly always
 /// covers the window.
 const LOOK_BACK: i32 = 8;
 /// How many it reads at a time on a line where it does not.
 const LOOK_BACK_FURTHER: i32 = 100;
-/// How many occupied places a creation steps over before it gives up.
-const MAX_STEPS: u32 = 64;
+/// How many occupied places a creation steps over before it looks for the newest
+/// call again: each step costs a write unit.
+const STEPS_A_LOOK: u32 = 4;
+/// How often it looks before it gives up.
+const MAX_LOOKS: u32 = 24;
 
 /// The table, and the client that reaches it.
 #[derive(Debug, Clone)]
@@ -68,28 +71,28 @@ impl Calls {
     }
 
     /// Creates the call, unless one of its CallSid exists on the line: then that
-    /// one's id is the answer and nothing is written.
+    /// one's id is the answer and nothing is written. The record's `created_at` is
+    /// moved behind its predecessor's, so that numbers and times have one order.
     ///
     /// Two calls that want one place are settled by `attribute_not_exists`: the
     /// loser reads in the refusal who has it, and steps on to the next place. A
     /// repeated request meets its own call either in the look back, or as the
     /// occupant of the place it wants.
     pub async fn create(&self, line: &Line, call: NewCall) -> Result<CallId, StoreError> {
-        let mut seq = match self.look_back(line, &call).await? {
-            LookBack::Known(id) => return Ok(id),
-            LookBack::Free { seq } => seq,
-        };
-        for _ in 0..MAX_STEPS {
-            let record = PhoneCall {
-                line: line.clone(),
-                seq,
-                call: call.clone(),
-                facts: Default::default(),
+        for _ in 0..MAX_LOOKS {
+            let mut newest = match self.look_back(line, &call).await? {
+                LookBack::Known(id) => return Ok(id),
+                LookBack::Newest(newest) => newest,
             };
-            match self.put_new(&record).await? {
-                None => return Ok(record.id()),
-                Some(occupant) if occupant == call.twilio_call_sid => return Ok(record.id()),
-                Some(_) => seq += 1,
+            for _ in 0..STEPS_A_LOOK {
+                let record = PhoneCall::after(newest.as_ref().map(Mark::place), line, &call);
+                match self.put_new(&record).await? {
+                    None => return Ok(record.id()),
+                    Some(occupant) if occupant.twilio_call_sid == call.twilio_call_sid => {
+                        return Ok(record.id());
+                    }
+                    Some(occupant) => newest = Some(occupant),
+                }
             }
         }
         Err(StoreError::Contended)
@@ -168,8 +171,8 @@ impl Calls {
         }
     }
 
-    /// Page `page`, from 1, of `limit` calls each. Every page costs the same three
-    /// range reads: the newest call, the oldest that has not expired, the page.
+    /// Page `page`, from 1, of `limit` calls each. Every page costs the same range
+    /// reads: the newest call, the oldest that has not expired, the page.
     pub async fn page(
         &self,
         line: &Line,
@@ -225,8 +228,12 @@ impl Calls {
     }
 
     /// The first call that has not expired. Calls expire in the order of their
-    /// numbers, and DynamoDB removes them days late, so where the very first is
-    /// live, as nearly always, one read tells; else the boundary is searched by halves.
+    /// numbers, and DynamoDB removes them days late and in no order: the boundary is
+    /// between an expired call and a live one. It is near the first, so it is
+    /// searched from there in doubling steps, then by halves.
+    ///
+    /// (Where retention was shortened and lengthened again, calls expire out of
+    /// order for as long as the longer of the two: pages then have gaps.)
     async fn oldest_live(
         &self,
         line: &Line,
@@ -239,16 +246,23 @@ impl Calls {
         };
         let (mut low, mut high) = (first + 1, newest + 1);
         let mut found = None;
+        let mut step = 1;
         while low < high {
-            let middle = low + (high - low) / 2;
-            match self.edge(line, middle, true).await? {
+            let halfway = low + (high - low) / 2;
+            let probe = if found.is_none() {
+                halfway.min(low + step)
+            } else {
+                halfway
+            };
+            match self.edge(line, probe, true).await? {
                 Some(mark) if mark.expired(cutoff) => low = mark.seq + 1,
                 Some(mark) => {
                     found = Some(mark.seq);
-                    high = middle;
+                    high = probe;
                 }
-                None => high = middle,
+                None => high = probe,
             }
+            step *= 2;
         }
         Ok(found)
     }
@@ -276,12 +290,10 @@ impl Calls {
 
     async fn look_back(&self, line: &Line, call: &NewCall) -> Result<LookBack, StoreError> {
         let oldest_repeat = add_seconds(call.created_at, -REPEAT_WINDOW_SECONDS);
-        let mut free = None;
+        let mut newest = None;
         let mut start = None;
         let mut limit = LOOK_BACK;
         loop {
-            // Eventually consistent is enough: what a stale answer misses is met
-            // as the occupant of a wanted place.
             let answer = self
                 .client
                 .query()
@@ -290,6 +302,7 @@ impl Calls {
                 .expression_attribute_values(":line", text(line.as_str()))
                 .projection_expression(Mark::ATTRIBUTES)
                 .scan_index_forward(false)
+                .consistent_read(true)
                 .limit(limit)
                 .set_exclusive_start_key(start)
                 .send()
@@ -297,30 +310,25 @@ impl Calls {
                 .map_err(|error| StoreError::from_sdk(&error))?;
             let marks: Vec<Mark> = serde_dynamo::from_items(answer.items.unwrap_or_default())
                 .map_err(|_| MALFORMED)?;
-            if let Some(mark) = marks
-                .iter()
-                .find(|mark| mark.twilio_call_sid == call.twilio_call_sid)
-            {
-                return Ok(LookBack::Known(CallId {
-                    line: line.clone(),
-                    seq: mark.seq,
-                }));
+            let sid = &call.twilio_call_sid;
+            if let Some(mark) = marks.iter().find(|mark| mark.twilio_call_sid == *sid) {
+                let (line, seq) = (line.clone(), mark.seq);
+                return Ok(LookBack::Known(CallId { line, seq }));
             }
-            let newest = marks.first().map_or(0, |mark| mark.seq);
-            let free = *free.get_or_insert(newest + 1);
-            start = answer.last_evaluated_key;
             let covered = marks
                 .last()
                 .is_none_or(|mark| mark.created_at < oldest_repeat);
+            newest = newest.or(marks.into_iter().next());
+            start = answer.last_evaluated_key;
             if covered || start.is_none() {
-                return Ok(LookBack::Free { seq: free });
+                return Ok(LookBack::Newest(newest));
             }
             limit = LOOK_BACK_FURTHER;
         }
     }
 
     /// Writes the record if its place is free; otherwise tells whose it is.
-    async fn put_new(&self, record: &PhoneCall) -> Result<Option<String>, StoreError> {
+    async fn put_new(&self, record: &PhoneCall) -> Result<Option<Mark>, StoreError> {
         let sent = self
             .client
             .put_item()
@@ -334,9 +342,9 @@ impl Calls {
             Ok(_) => Ok(None),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                    let occupant = refusal.item().and_then(|item| item.get("twilioCallSid"));
-                    let sid = occupant.and_then(|sid| sid.as_s().ok()).ok_or(MALFORMED)?;
-                    Ok(Some(sid.clone()))
+                    let occupant = refusal.item().ok_or(MALFORMED)?.clone();
+                    let mark = serde_dynamo::from_item(occupant).map_err(|_| MALFORMED)?;
+                    Ok(Some(mark))
                 }
                 _ => Err(StoreError::from_sdk(&error)),
             },
@@ -367,7 +375,7 @@ const GREATER: Join = Join {
 
 enum LookBack {
     Known(CallId),
-    Free { seq: u64 },
+    Newest(Option<Mark>),
 }
 
 /// What of a call finding its place needs.
@@ -388,6 +396,10 @@ struct Cutoff {
 }
 
 impl Mark {
+    fn place(&self) -> (u64, Timestamp) {
+        (self.seq, self.created_at)
+    }
+
     const ATTRIBUTES: &str = "seq, twilioCallSid, createdAt, expiresAt";
 
     /// By its own date, or by today's retention where that was shortened since.

@@ -2,8 +2,8 @@
 //!
 //! Every request has a budget: [`ATTEMPT_TIMEOUT`] an attempt, [`OPERATION_TIMEOUT`]
 //! in all, two retries. Every write here may be sent twice without harm, so a retry
-//! after an ambiguous answer is safe. Twilio waits 15 s for a webhook and the longest
-//! one makes four requests.
+//! after an ambiguous answer is safe. What several slow requests add up to is limited
+//! where the request is handled.
 
 use std::time::Duration;
 

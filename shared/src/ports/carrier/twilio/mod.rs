@@ -59,7 +59,7 @@ impl Carrier for Twilio {
         Ok(Incoming {
             call_sid: call_sid(form)?,
             dialled,
-            visitor: Visitor::read(form.get("From").unwrap_or_default()),
+            visitor: visitor(form.get("From").unwrap_or_default()),
             keyed,
         })
     }
@@ -81,6 +81,7 @@ impl Carrier for Twilio {
                 });
             }
             Some("queued" | "initiated") => None,
+            Some("in-progress" | "answered") if machine => Some(Report::Machine(at)),
             Some("ringing") => Some(Report::Ringing(at)),
             Some("in-progress" | "answered") => Some(Report::Answered(at)),
             Some(word) => Some(Report::LegEnd(End {
@@ -143,6 +144,23 @@ fn dial(bridge: &Bridge) -> Dial {
             e164: bridge.owner.expose().to_owned(),
             status_callback: bridge.status_url.clone(),
         },
+    }
+}
+
+/// How Twilio writes callers who withhold their number: words spelled on a keypad.
+/// <https://help.twilio.com/articles/223179988>
+const WITHHELD: [&str; 5] = [
+    "+266696687",   // ANONYMOUS
+    "+7378742833",  // RESTRICTED
+    "+2562533",     // BLOCKED
+    "+8656696",     // UNKNOWN
+    "+86282452253", // UNAVAILABLE
+];
+
+fn visitor(from: &str) -> Visitor {
+    match WITHHELD.contains(&from) {
+        true => Visitor::Withheld,
+        false => Visitor::read(from),
     }
 }
 
@@ -253,6 +271,14 @@ mod tests {
         for by in ["human", "unknown"] {
             assert_eq!(report(by).report, None);
         }
+        let answered = leg(&[
+            ("CallStatus", "in-progress"),
+            ("AnsweredBy", "machine_start"),
+        ]);
+        assert_eq!(
+            answered.unwrap().report,
+            Some(Report::Machine(at(RECEIVED)))
+        );
         let ended = leg(&[("CallStatus", "completed"), ("AnsweredBy", "fax")]).unwrap();
         assert!(matches!(ended.report, Some(Report::LegEnd(end)) if end.unattended));
     }
@@ -332,16 +358,16 @@ mod tests {
     fn callers_without_a_number_are_callers_too() {
         for from in [
             "anonymous",
-            "unknown",
             "sip:bob@example.com",
             "+266696687",
             "",
             "client:x",
+            "+14155550123",
         ] {
             let fields = form(&[("CallSid", "CA1"), ("To", "+14155550100"), ("From", from)]);
             let incoming = twilio().incoming(&fields).unwrap();
             let withheld = incoming.visitor == Visitor::Withheld;
-            assert_eq!(withheld, !from.starts_with('+'), "{from}");
+            assert_eq!(withheld, from != "+14155550123", "{from}");
         }
     }
 }

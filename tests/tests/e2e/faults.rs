@@ -1,0 +1,241 @@
+//! Every request of every function to the store broken in every way, one at a time.
+//! Prints the table of what came of it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use maskline_local::Options;
+use maskline_local::store::Store;
+use maskline_local::tap::{Break, Tap};
+use maskline_tests::{ADMIN, Answer, TestTag, World, call_sid, unique};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const BREAKS: [Break; 5] = [
+    Break::Throttled,
+    Break::ServerError,
+    Break::Refused,
+    Break::Silence,
+    Break::AnswerLost,
+];
+
+/// One function, asked for one thing. What it is asked for is prepared first and may
+/// be asked for twice.
+struct Case {
+    function: &'static str,
+    ask: fn(&'static World, Prepared) -> Pin<Box<dyn Future<Output = Answer>>>,
+    /// What the client is told when the store fails.
+    failure: Told,
+    /// What shows that it was done.
+    success: &'static str,
+}
+
+enum Told {
+    /// 503, in JSON.
+    Unavailable,
+    /// 200, in words.
+    Words(&'static str),
+}
+
+#[derive(Clone)]
+struct Prepared {
+    tag: &'static TestTag,
+    sid: String,
+    status: String,
+    dial_status: String,
+}
+
+const CASES: [Case; 6] = [
+    Case {
+        function: "connect",
+        ask: |world, p| {
+            Box::pin(async move {
+                let digits = Some(p.tag.extension.as_str());
+                world.connect(&p.sid, world.shared_number(), digits).await
+            })
+        },
+        failure: Told::Words("something went wrong"),
+        success: "<Dial ",
+    },
+    Case {
+        function: "status",
+        ask: |world, p| {
+            Box::pin(async move {
+                let fields = [
+                    ("CallSid", "CA2"),
+                    ("ParentCallSid", "CA1"),
+                    ("CallStatus", "ringing"),
+                ];
+                world.webhook(&p.status, &fields).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "<Response>",
+    },
+    Case {
+        function: "dial-status",
+        ask: |world, p| {
+            Box::pin(async move {
+                let fields = [("CallSid", "CA1"), ("DialCallStatus", "busy")];
+                world.webhook(&p.dial_status, &fields).await
+            })
+        },
+        failure: Told::Words("on another call"),
+        success: "on another call",
+    },
+    Case {
+        function: "history",
+        ask: |world, p| {
+            Box::pin(async move {
+                let token = world.token(&p.tag.owner, "");
+                let path = format!("/api/v1/call/{}/history", p.tag.code);
+                world.api(Method::GET, &path, Some(&token), None).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"total\":",
+    },
+    Case {
+        function: "virtual-number",
+        ask: |world, p| {
+            Box::pin(async move {
+                let path = format!("/api/v1/call/virtual-number?tag={}", p.tag.code);
+                world.get(&path).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"virtualNumber\":",
+    },
+    Case {
+        function: "tag-put",
+        ask: |world, p| {
+            Box::pin(async move {
+                let admin = world.token("an-admin", ADMIN);
+                let path = format!("/api/v1/tags/new-{}", p.sid);
+                let body = json!({
+                    "ownerId": "o", "ownerPhone": "+919876543210", "label": "Van", "enabled": true
+                });
+                world
+                    .api(Method::PUT, &path, Some(&admin), Some(&body))
+                    .await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"extension\":",
+    },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_store_request_broken_one_at_a_time() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let store_url = format!("http://{}", listener.local_addr().unwrap());
+    let _store = Store::start(listener, None).unwrap();
+    let tap = Tap::start(&store_url).await.unwrap();
+    let options = Options::ephemeral().with("AWS_ENDPOINT_URL_DYNAMODB", tap.url());
+    let world: &'static World = Box::leak(Box::new(World::start_aside(options)));
+
+    println!("function        request          broken by     answer");
+    for case in &CASES {
+        let p = prepare(world).await;
+        tap.take();
+        let whole = (case.ask)(world, p).await;
+        assert!(
+            whole.text.contains(case.success),
+            "{}: {}",
+            case.function,
+            whole.text
+        );
+        let requests: Vec<_> = tap.take().into_iter().map(|seen| seen.operation).collect();
+        assert!(
+            !requests.is_empty(),
+            "{} asks nothing of the store",
+            case.function
+        );
+        for (n, request) in requests.iter().enumerate() {
+            for how in BREAKS {
+                let p = prepare(world).await;
+                tap.break_one(n, how);
+                let answer = (case.ask)(world, p.clone()).await;
+                tap.mend();
+                let row = format!(
+                    "{:<15} {n} {request:<14} {:<13}",
+                    case.function,
+                    format!("{how:?}")
+                );
+                println!("{row} {} {}", answer.status.as_u16(), summary(&answer));
+                if how == Break::AnswerLost {
+                    // Sent again, and seen to be its own.
+                    assert!(answer.text.contains(case.success), "{row}: {}", answer.text);
+                } else {
+                    check_failure(case, &row, &answer);
+                }
+                check_aftermath(world, case, &row, p).await;
+            }
+        }
+    }
+}
+
+async fn prepare(world: &World) -> Prepared {
+    let tag = Box::leak(Box::new(world.new_tag().await));
+    let dial = world.dial(tag, &call_sid()).await;
+    Prepared {
+        tag,
+        sid: format!("CAfault{}", unique()),
+        status: dial.status,
+        dial_status: dial.dial_status,
+    }
+}
+
+fn check_failure(case: &Case, row: &str, answer: &Answer) {
+    match case.failure {
+        Told::Unavailable => {
+            let message = answer.error(503, "unavailable");
+            assert!(!message.contains("Exception"), "{row}: {message}");
+        }
+        Told::Words(words) => {
+            assert_eq!(answer.status, 200, "{row}");
+            assert!(answer.text.contains(words), "{row}: {}", answer.text);
+            assert!(
+                answer.text.ends_with("<Hangup/></Response>"),
+                "{row}: {}",
+                answer.text
+            );
+        }
+    }
+}
+
+/// Nothing is left half-done: asked again, it is done, and done once.
+async fn check_aftermath(world: &'static World, case: &Case, row: &str, p: Prepared) {
+    let again = (case.ask)(world, p.clone()).await;
+    assert!(
+        again.text.contains(case.success),
+        "{row}, again: {}",
+        again.text
+    );
+    let history = world.history(p.tag, "").await;
+    let expected = if case.function == "connect" { 2 } else { 1 };
+    assert_eq!(history["total"], expected, "{row}");
+    match case.function {
+        "status" => assert_eq!(history["calls"][0]["status"], "ringing", "{row}"),
+        "dial-status" => assert_eq!(history["calls"][0]["status"], "busy", "{row}"),
+        "tag-put" => {
+            let items = world
+                .items("TagsTable", "code", &format!("new-{}", p.sid))
+                .await;
+            assert_eq!(items.len(), 2, "{row}: the tag and its lookup by extension");
+        }
+        _ => {}
+    }
+}
+
+fn summary(answer: &Answer) -> String {
+    match serde_json::from_str::<Value>(&answer.text) {
+        Ok(body) if body["status"] == "error" => body["code"].to_string(),
+        Ok(_) => "done".to_owned(),
+        Err(_) => match answer.text.split_once("</Say>") {
+            Some((said, _)) => said.rsplit('>').next().unwrap_or_default().to_owned(),
+            None => "done".to_owned(),
+        },
+    }
+}
