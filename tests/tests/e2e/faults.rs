@@ -23,12 +23,14 @@ const BREAKS: [Break; 5] = [
 /// be asked for twice.
 struct Case {
     function: &'static str,
-    ask: fn(&'static World, Prepared) -> Pin<Box<dyn Future<Output = Answer>>>,
+    ask: fn(&'static World, Prepared) -> Asking,
     /// What the client is told when the store fails.
     failure: Told,
     /// What shows that it was done.
     success: &'static str,
 }
+
+type Asking = Pin<Box<dyn Future<Output = Answer>>>;
 
 enum Told {
     /// 503, in JSON.
