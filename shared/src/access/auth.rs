@@ -108,7 +108,11 @@ impl Tokens {
             (Some(url), None, algorithm) => Keys::Jwks(Jwks::new(url, algorithm)?),
             (None, _, _) => Keys::Secret(secret_key(env.required("JWT_SECRET")?)?),
         };
-        let mut validation = Validation { leeway: 0, validate_nbf: true, ..Validation::default() };
+        let mut validation = Validation {
+            leeway: 0,
+            validate_nbf: true,
+            ..Validation::default()
+        };
         validation.set_required_spec_claims(&["exp", "sub"]);
         if let Some(issuer) = env.optional("JWT_ISSUER") {
             validation.set_issuer(&[issuer]);
