@@ -108,7 +108,9 @@ fn world(url: &str, algorithm: &str) -> World {
         .with("JWT_JWKS_URL", url)
         .with("JWT_ALGORITHM", algorithm)
         .with("JWT_ISSUER", "https://host.example")
-        .with("JWT_AUDIENCE", "maskline");
+        .with("JWT_AUDIENCE", "maskline")
+        // Each process fetches for itself.
+        .with("MAX_CONCURRENCY", "1");
     World::start_aside(options)
 }
 
