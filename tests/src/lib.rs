@@ -27,7 +27,20 @@ pub struct World {
 /// The stack that tests share: each uses tags of its own, and changes nothing else.
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| World::start_aside(Options::ephemeral()))
+    WORLD.get_or_init(|| World::start_aside(unlimited()))
+}
+
+/// Options with rate limits that no test reaches.
+pub fn unlimited() -> Options {
+    let limits = [
+        "LIMIT_INITIATE_PER_IP",
+        "LIMIT_INITIATE_PER_VISITOR",
+        "LIMIT_INITIATE_PER_TAG",
+        "LIMIT_CALLS_PER_CALLER",
+        "LIMIT_WRONG_EXTENSIONS",
+    ];
+    let add = |options: Options, name: &&str| options.with(name, "100000/60");
+    limits.iter().fold(Options::ephemeral(), add)
 }
 
 /// An answer over HTTP.
@@ -37,6 +50,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The media type.
     pub content_type: String,
+    /// The `Retry-After` header, seconds.
+    pub retry_after: Option<u64>,
     /// The body.
     pub text: String,
 }
@@ -183,6 +198,42 @@ impl World {
         history["calls"][0].clone()
     }
 
+    /// A visitor at that address asks a tag's page to be rung.
+    pub async fn initiate(&self, code: &str, visitor: &str, asking: Asking<'_>) -> Answer {
+        let url = format!("{}/api/v1/call/{code}/initiate", self.stack.http_url());
+        let mut body = json!({"visitorPhone": visitor});
+        if let Some(metadata) = asking.metadata {
+            body["metadata"] = metadata;
+        }
+        let mut request = client()
+            .post(url)
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", asking.ip)
+            .body(body.to_string());
+        if let Some(key) = asking.key {
+            request = request.header("idempotency-key", key);
+        }
+        send(request).await
+    }
+
+    /// Tells the simulated carrier how calls and messages to that number go.
+    pub async fn behave(&self, to: &str, behaviour: &Value) {
+        let url = format!("{}/sim/behaviour", self.stack.carrier_url().unwrap());
+        let to: String = form_urlencoded::byte_serialize(to.as_bytes()).collect();
+        let request = client()
+            .put(format!("{url}?to={to}"))
+            .body(behaviour.to_string());
+        let answer = send(request.header("content-type", "application/json")).await;
+        assert_eq!(answer.status, 204, "{}", answer.text);
+    }
+
+    /// What the simulated carrier was asked for that number: `calls` or `messages`.
+    pub async fn asked(&self, what: &str, to: &str) -> Value {
+        let url = format!("{}/sim/{what}", self.stack.carrier_url().unwrap());
+        let to: String = form_urlencoded::byte_serialize(to.as_bytes()).collect();
+        send(client().get(format!("{url}?to={to}"))).await.json()
+    }
+
     /// Has the simulated carrier place a call.
     pub async fn place(&self, plan: &CallPlan) -> Transcript {
         let url = format!("{}/sim/calls", self.stack.carrier_url().unwrap());
@@ -236,6 +287,27 @@ impl World {
         Dial {
             status: path("statusCallback"),
             dial_status: path("action"),
+        }
+    }
+}
+
+/// How a visitor asks to be rung.
+#[derive(Debug)]
+pub struct Asking<'a> {
+    /// From where.
+    pub ip: &'a str,
+    /// The `Idempotency-Key`.
+    pub key: Option<&'a str>,
+    /// The request's metadata.
+    pub metadata: Option<Value>,
+}
+
+impl Default for Asking<'_> {
+    fn default() -> Self {
+        Asking {
+            ip: "203.0.113.7",
+            key: None,
+            metadata: None,
         }
     }
 }
@@ -325,6 +397,11 @@ pub fn own_number() -> String {
     format!("+1628555{:04}", unique() % 10_000)
 }
 
+/// A mobile number that no other test of this process uses.
+pub fn phone() -> String {
+    format!("+9198{:08}", 10_000_000 + unique())
+}
+
 /// An HTTP client for this machine. It keeps no connections, because each test has
 /// a runtime of its own and a connection belongs to the one that opened it.
 pub fn client() -> &'static Client {
@@ -339,12 +416,16 @@ pub fn client() -> &'static Client {
 
 async fn send(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
-    let content_type = response.headers().get("content-type");
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let content_type = header("content-type").unwrap_or_default();
+    let retry_after = header("retry-after").map(|seconds| seconds.parse().unwrap());
     Answer {
         status: response.status(),
-        content_type: content_type
-            .map_or("", |value| value.to_str().unwrap())
-            .to_owned(),
+        content_type,
+        retry_after,
         text: response.text().await.unwrap(),
     }
 }

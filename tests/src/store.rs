@@ -1,11 +1,34 @@
 //! The store as tests look into it: over DynamoDB's own protocol, past the functions.
 
+use maskline_local::store::Store;
+use maskline_local::tap::{Break, Tap};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::{World, client};
+use crate::{World, client, unlimited};
+
+/// Every way in which a request to the store can break.
+pub const BREAKS: [Break; 5] = [
+    Break::Throttled,
+    Break::ServerError,
+    Break::Refused,
+    Break::Silence,
+    Break::AnswerLost,
+];
 
 impl World {
+    /// A stack of its own, with a tap on its line to the store. The store runs as
+    /// long as the process does.
+    pub async fn tapped() -> (Self, Tap) {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let store_url = format!("http://{}", listener.local_addr().unwrap());
+        std::mem::forget(Store::start(listener, None).unwrap());
+        let tap = Tap::start(&store_url).await.unwrap();
+        let options = unlimited().with("AWS_ENDPOINT_URL_DYNAMODB", tap.url());
+        (World::start_aside(options), tap)
+    }
+
     /// Sends one DynamoDB request.
     pub async fn dynamodb(&self, operation: &str, body: &Value) -> Value {
         let answer = client()

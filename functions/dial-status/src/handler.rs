@@ -3,6 +3,7 @@ use maskline::access::error::Error;
 use maskline::domain::call::{CallId, End, Report};
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
+use maskline::lambda::missed_call::MissedCalls;
 use maskline::lambda::{Function, Start, failure_in_words};
 use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, farewell};
@@ -13,6 +14,7 @@ pub struct DialStatus {
     carrier: Twilio,
     calls: Calls,
     public_base_url: Option<String>,
+    missed_calls: MissedCalls,
 }
 
 impl Function for DialStatus {
@@ -23,6 +25,7 @@ impl Function for DialStatus {
             carrier: start.env.twilio()?,
             calls: start.calls()?,
             public_base_url: start.env.public_base_url()?,
+            missed_calls: MissedCalls::from_start(start)?,
         })
     }
 
@@ -54,17 +57,17 @@ impl DialStatus {
     /// costs a tenth of a write.
     async fn record(&self, id: &CallId, end: End) -> Result<(), Error> {
         let report = Report::DialEnd(end);
-        let call = self.calls.get(id).await?;
+        let now = Timestamp::now();
+        // Stale facts will do: what makes a report redundant stays so.
+        let call = self.calls.get(id, false).await?;
         if call.is_some_and(|call| call.facts.make_redundant(report)) {
             return Ok(());
         }
-        match self
-            .calls
-            .record(id, report, None, Timestamp::now())
-            .await?
-        {
-            Recorded::News | Recorded::Nothing => Ok(()),
-            Recorded::NoSuchCall => Err(Error::NotFound("call")),
+        match self.calls.record(id, report, None, now).await? {
+            Recorded::News(call) => self.missed_calls.tell(&self.carrier, &call, now).await,
+            Recorded::Nothing => {}
+            Recorded::NoSuchCall => return Err(Error::NotFound("call")),
         }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 use maskline::access::auth::Tokens;
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
-use maskline::domain::call::{HistoryEntry, PhoneCall};
+use maskline::domain::call::HistoryEntry;
 use maskline::domain::tag::TagCode;
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
@@ -57,20 +57,15 @@ impl Function for History {
             ));
         }
 
+        let now = Timestamp::now();
         let found = self
             .calls
-            .page(
-                &tag.line,
-                page,
-                limit,
-                self.retention_seconds,
-                Timestamp::now(),
-            )
+            .page(&tag.line, page, limit, self.retention_seconds, now)
             .await?;
         Response::json(
             200,
             &Answer {
-                calls: found.calls.iter().map(PhoneCall::entry).collect(),
+                calls: found.calls.iter().map(|call| call.entry(now)).collect(),
                 total: found.total,
                 page,
                 pages: found.total.div_ceil(limit),

@@ -59,9 +59,20 @@ pub(crate) struct Call {
 impl Call {
     /// A visitor dials a virtual number.
     pub fn inbound(plan: CallPlan, account_sid: String, sender: Arc<Sender>) -> Self {
+        Self::new(plan, random::sid("CA"), "inbound", account_sid, sender)
+    }
+
+    /// A call between the two numbers of the plan, of which the visitor has one.
+    pub fn new(
+        plan: CallPlan,
+        sid: String,
+        direction: &'static str,
+        account_sid: String,
+        sender: Arc<Sender>,
+    ) -> Self {
         let visitor = Leg {
-            sid: random::call_sid(),
-            direction: "inbound",
+            sid,
+            direction,
             from: plan.from.clone(),
             to: plan.to.clone(),
             keys: plan.keys.iter().cloned().collect(),
@@ -94,6 +105,19 @@ impl Call {
         self.follow(Who::Visitor, first).await;
         self.visitor.hang_up();
         self.transcript().await
+    }
+
+    fn visitor_was_called(&self) -> bool {
+        self.visitor.direction != "inbound"
+    }
+
+    /// The visitor's real number.
+    pub fn visitor_number(&self) -> &str {
+        if self.visitor_was_called() {
+            &self.visitor.to
+        } else {
+            &self.visitor.from
+        }
     }
 
     pub fn leg(&mut self, who: Who) -> &mut Leg {
@@ -272,6 +296,9 @@ impl Call {
         self.leg(who).answered = true;
         for prompt in gather.prompts {
             self.prompt(who, prompt);
+            if self.leg(who).ended.is_some() {
+                return None;
+            }
         }
         let leg = self.leg(who);
         if leg.hangs_up_in_gather {
@@ -313,20 +340,25 @@ impl Call {
         Some(Next::Ask(RequestKind::Gather, gather.action, extra))
     }
 
-    async fn transcript(self) -> Transcript {
+    pub async fn transcript(self) -> Transcript {
+        let caller = self.visitor_number().to_owned();
+        let (dialled, saw) = if self.visitor_was_called() {
+            (String::new(), self.visitor.from)
+        } else {
+            (self.visitor.to.clone(), self.visitor.to)
+        };
         let (requests, mut errors) = self.network.settle().await;
         let mut real = self.rung.clone();
-        real.push(self.plan.from.clone());
+        real.push(caller.clone());
         for fault in &mut errors {
             redact(std::slice::from_mut(&mut fault.message), &real);
         }
         let mut visitor_heard = self.visitor.heard;
         let visitor_saw_owner_number = redact(&mut visitor_heard, &self.rung);
         let mut owner_heard = self.owner.heard;
-        let caller = std::slice::from_ref(&self.plan.from);
-        let owner_heard_number = redact(&mut owner_heard, caller);
+        let owner_heard_number = redact(&mut owner_heard, std::slice::from_ref(&caller));
         let called = !self.owner.sid.is_empty();
-        let saw_number = called && self.owner.from == self.plan.from;
+        let saw_number = called && self.owner.from == caller;
         let shown = if saw_number {
             phone::mask(&self.owner.from)
         } else {
@@ -336,9 +368,9 @@ impl Call {
             call_sid: self.visitor.sid,
             seed: self.seed,
             visitor: VisitorSide {
-                dialled: self.visitor.to.clone(),
+                dialled,
                 heard: visitor_heard,
-                saw: self.visitor.to,
+                saw,
                 keyed: self.visitor.keyed,
             },
             owner: OwnerSide {

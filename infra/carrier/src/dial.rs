@@ -2,70 +2,28 @@
 
 use crate::call::{Call, Next, Who};
 use crate::leg::Leg;
-use crate::plan::{Callback, OwnerDoes};
+use crate::progress::{Detection, End, Fate, Progress, ending};
 use crate::random;
 use crate::signature::Param;
 use crate::transcript::{CallStatus, Fault, RequestKind};
-use crate::twiml::{Dial, Number, StatusEvent, Target};
+use crate::twiml::{Dial, Target};
 
-/// Milliseconds that machine detection needs for a person and for a machine.
-const DETECTION_MILLIS: (u32, u32) = (3200, 3900);
-
-/// What becomes of the owner's phone.
-struct Fate {
-    /// Seconds of ringing; none if it never rang.
-    rings: Option<u32>,
-    end: End,
-}
-
-enum End {
-    Answered { by_machine: bool },
-    Unanswered { status: CallStatus, sip_code: u16 },
-    VisitorGone,
-}
-
-/// One dialled number's leg with what its callbacks have to carry on.
+/// One dialled number's leg, and what is reported about it.
 struct Child {
     leg: Leg,
-    number: Number,
-    sequence: u32,
-    answered_by: Option<&'static str>,
+    progress: Progress,
 }
 
 impl Call {
     fn fate(&self, dial: &Dial) -> Fate {
         let owner = &self.plan.owner;
-        let wants = match owner.does {
-            OwnerDoes::Busy | OwnerDoes::Fails => None,
-            OwnerDoes::NoAnswer => Some(u32::MAX),
-            OwnerDoes::Answers | OwnerDoes::Declines | OwnerDoes::Voicemail => {
-                Some(owner.rings_for)
-            }
-        };
-        let unanswered = |status, sip_code| End::Unanswered { status, sip_code };
-        let Some(wants) = wants else {
-            let end = match owner.does {
-                OwnerDoes::Busy => unanswered(CallStatus::Busy, 486),
-                _ => unanswered(CallStatus::Failed, 404),
-            };
-            return Fate { rings: None, end };
-        };
-        let rings = wants.min(dial.timeout);
-        match self.plan.visitor.hangs_up_after {
-            Some(patience) if patience < rings => Fate {
+        let fate = Fate::of(owner.does, owner.rings_for, dial.timeout);
+        match (self.plan.visitor.hangs_up_after, fate.rings) {
+            (Some(patience), Some(rings)) if patience < rings => Fate {
                 rings: Some(patience),
-                end: End::VisitorGone,
+                end: End::Unanswered(CallStatus::Canceled, 487),
             },
-            _ => Fate {
-                rings: Some(rings),
-                end: match owner.does {
-                    _ if wants > dial.timeout => unanswered(CallStatus::NoAnswer, 487),
-                    OwnerDoes::Declines => unanswered(CallStatus::Busy, 603),
-                    does => End::Answered {
-                        by_machine: does == OwnerDoes::Voicemail,
-                    },
-                },
-            },
+            _ => fate,
         }
     }
 
@@ -77,109 +35,77 @@ impl Call {
             self.visitor.answered = true;
         }
         let fate = self.fate(&dial);
-        self.event(
-            &mut children,
-            StatusEvent::Initiated,
-            CallStatus::Initiated,
-            &[],
-        )
-        .await;
+        self.tell(&mut children, CallStatus::Initiated, &[]).await;
         self.pass(1);
         if let Some(seconds) = fate.rings {
             self.owner.rang = true;
             self.owner.hear("ringing");
             self.visitor.hear("ringing");
-            self.event(
-                &mut children,
-                StatusEvent::Ringing,
-                CallStatus::Ringing,
-                &[],
-            )
-            .await;
+            self.tell(&mut children, CallStatus::Ringing, &[]).await;
             self.pass(seconds);
         }
         let mut talk = None;
         let status = match fate.end {
             End::Answered { by_machine } => {
-                let (answered, others) = children.split_at_mut(1);
-                self.unanswered(others, CallStatus::Canceled, 487).await;
-                if let [child] = answered {
-                    talk = Some(self.answered(child, by_machine, dial.time_limit).await);
+                // The phone of the first answers; the others stop ringing.
+                if let Some((first, others)) = children.split_first_mut() {
+                    let canceled = ending(0, 487);
+                    self.tell(others, CallStatus::Canceled, &canceled).await;
+                    talk = Some(self.answered(first, by_machine, dial.time_limit).await);
                 }
                 CallStatus::Completed
             }
-            End::Unanswered { status, sip_code } => {
-                if status == CallStatus::Busy {
-                    self.visitor.hear("busy tone");
+            End::Unanswered(status, sip_code) => {
+                match status {
+                    CallStatus::Busy => self.visitor.hear("busy tone"),
+                    // It is the visitor who gave up.
+                    CallStatus::Canceled => self.visitor.hang_up(),
+                    _ => {}
                 }
-                self.unanswered(&mut children, status, sip_code).await;
+                if fate.rings.is_some() {
+                    self.owner.hear("the ringing stops");
+                }
+                self.tell(&mut children, status, &ending(0, sip_code)).await;
                 status
             }
-            End::VisitorGone => {
-                self.visitor.hang_up();
-                self.unanswered(&mut children, CallStatus::Canceled, 487)
-                    .await;
-                CallStatus::Canceled
-            }
         };
-        if talk.is_none() && fate.rings.is_some() {
-            self.owner.hear("the ringing stops");
-        }
         self.dial_call_status = Some(status);
-
-        let sid = children.first().map(|child| child.leg.sid.clone());
-        let extra = dial_params(status, sid.unwrap_or_default(), talk);
+        let extra = dial_params(status, self.owner.sid.clone(), talk);
         self.after(dial.action, extra).await
     }
 
+    /// Sets up a leg for each number. The owner's phone is the first one.
     fn children(&mut self, dial: &Dial) -> Result<Vec<Child>, Fault> {
-        let own = [&self.visitor.to, &self.visitor.from];
+        let own = [self.visitor.to.as_str(), &self.visitor.from];
         // Left out, the owner sees the visitor's own number: that is how Twilio is.
-        let shown = dial.caller_id.as_ref().unwrap_or(&self.visitor.from);
+        // For a visitor who was called this is the worst that can be.
+        let shown = dial.caller_id.as_deref().unwrap_or(self.visitor_number());
         if dial.caller_id.is_some() && !own.contains(&shown) {
             let why = "callerId of <Dial> is neither the number that was dialled nor the caller's";
             return Err(Fault::new(13214, why));
         }
-        let shown = shown.clone();
-        let children: Vec<Child> = dial
-            .numbers
-            .iter()
-            .map(|number| Child {
-                leg: Leg {
-                    sid: random::call_sid(),
-                    parent_sid: Some(self.visitor.sid.clone()),
-                    direction: "outbound-dial",
-                    from: shown.clone(),
-                    to: number.number.clone(),
-                    ..Leg::default()
-                },
-                number: number.clone(),
-                sequence: 0,
-                answered_by: None,
-            })
-            .collect();
-        self.rung
-            .extend(dial.numbers.iter().map(|number| number.number.clone()));
-        if let Some(first) = children.first() {
-            self.owner.sid.clone_from(&first.leg.sid);
-            self.owner.parent_sid.clone_from(&first.leg.parent_sid);
-            self.owner.direction = first.leg.direction;
-            self.owner.from = shown;
-            self.owner.to.clone_from(&first.leg.to);
-            self.owner.answered = false;
-            self.owner.ended = None;
-        }
+        let leg = |sid: String, to: &str| Leg {
+            sid,
+            parent_sid: Some(self.visitor.sid.clone()),
+            direction: "outbound-dial",
+            from: shown.to_owned(),
+            to: to.to_owned(),
+            ..Leg::default()
+        };
+        let children = dial.numbers.iter().map(|number| Child {
+            leg: leg(random::sid("CA"), &number.number),
+            progress: Progress::of(number),
+        });
+        let children: Vec<Child> = children.collect();
+        let owner = children
+            .first()
+            .map(|first| leg(first.leg.sid.clone(), &first.leg.to));
+        let before = std::mem::replace(&mut self.owner, owner.unwrap_or_default());
+        self.owner.heard = before.heard;
+        self.owner.rang = before.rang;
+        let numbers = dial.numbers.iter().map(|number| number.number.clone());
+        self.rung.extend(numbers);
         Ok(children)
-    }
-
-    async fn unanswered(&mut self, children: &mut [Child], status: CallStatus, sip_code: u16) {
-        let extra = [
-            ("CallDuration", "0".to_owned()),
-            ("Duration", "0".to_owned()),
-            ("SipResponseCode", sip_code.to_string()),
-        ];
-        self.event(children, StatusEvent::Completed, status, &extra)
-            .await;
     }
 
     /// From the answer to the end of the owner's leg. Returns how many seconds the
@@ -187,45 +113,39 @@ impl Call {
     async fn answered(&mut self, child: &mut Child, by_machine: bool, limit: u32) -> (u32, bool) {
         let answered_at = self.elapsed();
         self.owner.answered = true;
-        self.owner.keys = match by_machine {
-            true => Default::default(),
-            false => self.plan.owner.keys.iter().cloned().collect(),
-        };
+        if !by_machine {
+            self.owner.keys = self.plan.owner.keys.iter().cloned().collect();
+        }
         let one = std::slice::from_mut(child);
-        self.event(one, StatusEvent::Answered, CallStatus::InProgress, &[])
-            .await;
+        self.tell(one, CallStatus::InProgress, &[]).await;
 
-        if let Some(whisper) = child.number.whisper.clone() {
+        if let Some(whisper) = child.progress.number.whisper.clone() {
             let next = Next::Ask(RequestKind::Whisper, whisper, Vec::new());
             self.follow(Who::Owner, next).await;
         }
         let bridged = self.owner.ended.is_none();
-        let bridged_at = self.elapsed();
-        let ends_at = if bridged {
-            bridged_at.saturating_add(self.plan.owner.talks_for.min(limit))
-        } else {
-            bridged_at
-        };
+        let mut ends_at = self.elapsed();
         if bridged {
+            ends_at = ends_at.saturating_add(self.plan.owner.talks_for.min(limit));
             self.visitor.answered = true;
             self.converse(by_machine, limit);
         }
-        self.detect(child, by_machine, answered_at, ends_at).await;
+        if child.progress.number.machine_detection {
+            let heard = (ends_at - answered_at).saturating_mul(1000);
+            let detection = Detection::new(by_machine, heard);
+            let at = answered_at.saturating_add(detection.millis / 1000);
+            self.pass(at.saturating_sub(self.elapsed()));
+            self.detected(&mut child.progress, &child.leg.sid, detection)
+                .await;
+        }
         self.pass(ends_at.saturating_sub(self.elapsed()));
         self.owner.hang_up();
         if bridged && self.plan.visitor.hangs_up_first {
             self.visitor.hang_up();
         }
-
         let seconds = ends_at - answered_at;
-        let extra = [
-            ("CallDuration", seconds.to_string()),
-            // Twilio counts this one in minutes begun, as it bills them.
-            ("Duration", seconds.div_ceil(60).to_string()),
-            ("SipResponseCode", "200".to_owned()),
-        ];
         let one = std::slice::from_mut(child);
-        self.event(one, StatusEvent::Completed, CallStatus::Completed, &extra)
+        self.tell(one, CallStatus::Completed, &ending(seconds, 200))
             .await;
         (seconds, bridged)
     }
@@ -248,77 +168,12 @@ impl Call {
         }
     }
 
-    /// Machine detection, where it was asked for. It needs some seconds of voice.
-    async fn detect(&mut self, child: &mut Child, by_machine: bool, from: u32, until: u32) {
-        if !child.number.machine_detection {
-            return;
-        }
-        let (person, machine) = DETECTION_MILLIS;
-        let needed = if by_machine { machine } else { person };
-        let heard = until.saturating_sub(from).saturating_mul(1000);
-        let answered_by = match by_machine {
-            _ if heard < needed => "unknown",
-            true => "machine_start",
-            false => "human",
-        };
-        child.answered_by = Some(answered_by);
-        let Some(target) = child.number.amd_status.clone() else {
-            return;
-        };
-        let millis = needed.min(heard);
-        let at = from.saturating_add(millis / 1000);
-        self.pass(at.saturating_sub(self.elapsed()));
-        let params: Vec<Param> = [
-            ("CallSid", child.leg.sid.as_str()),
-            ("AccountSid", &self.account_sid),
-            ("AnsweredBy", answered_by),
-            ("MachineDetectionDuration", &millis.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        let request = self.request(RequestKind::Amd, None, target, params);
-        self.network.notify(Callback::Amd, request).await;
-    }
-
-    /// Tells the application about the legs, where it asked for this event.
-    async fn event(
-        &mut self,
-        children: &mut [Child],
-        event: StatusEvent,
-        status: CallStatus,
-        extra: &[(&str, String)],
-    ) {
-        let callback = match event {
-            StatusEvent::Initiated => Callback::Initiated,
-            StatusEvent::Ringing => Callback::Ringing,
-            StatusEvent::Answered => Callback::Answered,
-            StatusEvent::Completed => Callback::Completed,
-        };
+    /// Tells the application about the legs, where it asked for it.
+    async fn tell(&mut self, children: &mut [Child], status: CallStatus, extra: &[Param]) {
         for child in children {
-            let Some(target) = child.number.status.clone() else {
-                continue;
-            };
-            if !child.number.events.contains(&event) {
-                continue;
-            }
-            let timestamp = self
-                .moment(self.elapsed())
-                .strftime("%a, %d %b %Y %H:%M:%S +0000");
-            let mut params = child.leg.params(&self.account_sid, status);
-            let own = [
-                ("Timestamp", timestamp.to_string()),
-                ("CallbackSource", "call-progress-events".to_owned()),
-                ("SequenceNumber", child.sequence.to_string()),
-            ];
-            for (name, value) in own.iter().chain(extra) {
-                params.push(((*name).to_owned(), value.clone()));
-            }
-            if let (Some(by), StatusEvent::Completed) = (child.answered_by, event) {
-                params.push(("AnsweredBy".to_owned(), by.to_owned()));
-            }
-            child.sequence += 1;
-            let request = self.request(RequestKind::Status, Some(status), target, params);
-            self.network.notify(callback, request).await;
+            let params = child.leg.params(&self.account_sid, status);
+            self.report(&mut child.progress, params, status, extra)
+                .await;
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! It places calls as Twilio does: asks the application for TwiML with signed
 //! form requests, carries the TwiML out on simulated phones, and reports what
-//! happens in callbacks. TwiML that Twilio would refuse is refused with the reason.
+//! happens in callbacks. Served, it also takes the application's own REST requests
+//! for calls and messages. TwiML that Twilio would refuse is refused with the reason.
 //!
 //! It shares no code with the application: its signature and its TwiML reader are
 //! a second opinion, so that a mistake is not made twice in the same way.
@@ -10,13 +11,18 @@
 //! Not simulated: media, speech input, recordings, conferences, SIP and client
 //! endpoints, HTTP redirects and fallback URLs.
 
+mod behaviour;
 mod call;
 mod dial;
+mod exchange;
 mod leg;
 mod network;
+mod outbound;
 mod phone;
 mod plan;
+mod progress;
 mod random;
+mod rest;
 mod server;
 mod signature;
 mod transcript;
@@ -29,6 +35,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
+pub use behaviour::{Behaviour, RestPlan};
 pub use plan::{CallPlan, Callback, NetworkPlan, OwnerDoes, OwnerPlan, PlanError, VisitorPlan};
 pub use server::serve;
 pub use signature::{Param, sign};
@@ -44,7 +51,7 @@ use webhook::Sender;
 pub struct Settings {
     /// The account that requests name.
     pub account_sid: String,
-    /// The key of the signatures.
+    /// The key of the signatures, and the password of REST requests.
     pub auth_token: String,
     /// Where an incoming call's first TwiML comes from.
     pub voice_url: String,
@@ -105,5 +112,16 @@ impl Carrier {
         plan.check()?;
         let call = Call::inbound(plan, self.account_sid.clone(), Arc::clone(&self.sender));
         Ok(call.run(self.voice_url.clone()).await)
+    }
+
+    /// A call that the application asks for.
+    pub(crate) fn outbound(&self, plan: CallPlan, sid: String) -> Call {
+        let (account, sender) = (self.account_sid.clone(), Arc::clone(&self.sender));
+        Call::new(plan, sid, "outbound-api", account, sender)
+    }
+
+    /// What REST requests have to name.
+    pub(crate) fn credentials(&self) -> (&str, &str) {
+        (&self.account_sid, &self.sender.auth_token)
     }
 }

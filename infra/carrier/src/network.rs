@@ -198,9 +198,9 @@ impl Network {
         copies.collect()
     }
 
-    /// Waits for everything under way and closes the books.
+    /// Waits for everything held back or under way and closes the books.
     pub async fn settle(mut self) -> (Vec<RequestLog>, Vec<Fault>) {
-        while self.under_way.join_next().await.is_some() {}
+        self.end_dial(None).await;
         let records = std::mem::take(&mut *self.wire.records());
         (records.requests, records.errors)
     }

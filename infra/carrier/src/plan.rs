@@ -1,5 +1,6 @@
 //! What a simulated call is told to do: how each phone and the network behave.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::phone;
@@ -52,7 +53,7 @@ impl Default for OwnerPlan {
     }
 }
 
-/// What happens when the owner's phone is called.
+/// What happens when a phone is called, in the words for an owner's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OwnerDoes {
@@ -62,7 +63,7 @@ pub enum OwnerDoes {
     Busy,
     /// Rings until the carrier gives up.
     NoAnswer,
-    /// Rings, then the owner refuses the call.
+    /// Rings, then the call is refused.
     Declines,
     /// The number cannot be reached.
     Fails,
@@ -71,15 +72,32 @@ pub enum OwnerDoes {
 }
 
 /// What the visitor does beside keying in digits.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct VisitorPlan {
+    /// What happens when the application has the visitor called. A visitor who calls
+    /// is on the line already.
+    pub does: OwnerDoes,
+    /// Seconds of ringing until the visitor then answers or declines.
+    pub rings_for: u32,
     /// Gives up after so many seconds of the owner's phone ringing.
     pub hangs_up_after: Option<u32>,
     /// Hangs up at the first `<Gather>` instead of keying in anything.
     pub hangs_up_in_gather: bool,
     /// Ends the talk; otherwise the owner does, and the visitor hears what follows.
     pub hangs_up_first: bool,
+}
+
+impl Default for VisitorPlan {
+    fn default() -> Self {
+        Self {
+            does: OwnerDoes::Answers,
+            rings_for: 4,
+            hangs_up_after: None,
+            hangs_up_in_gather: false,
+            hangs_up_first: false,
+        }
+    }
 }
 
 /// How the network treats callbacks.
@@ -98,22 +116,35 @@ pub struct NetworkPlan {
     pub seed: Option<u64>,
 }
 
-/// The callbacks that the network may lose.
+/// The callbacks that the network may lose. Of each kind, those of every leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Callback {
-    /// The owner's leg was set up.
+    /// The leg was set up.
     Initiated,
-    /// The owner's phone rings.
+    /// The phone rings.
     Ringing,
-    /// The owner's phone was answered.
+    /// The phone was answered.
     Answered,
-    /// The owner's leg ended.
+    /// The leg ended.
     Completed,
     /// The `<Dial>` ended: its `action` is asked what comes next.
     DialStatus,
     /// Machine detection has a result.
     Amd,
+}
+
+impl Callback {
+    /// The progress of a leg that Twilio calls by this name.
+    pub(crate) fn progress(name: &str) -> Option<Self> {
+        match name {
+            "initiated" => Some(Self::Initiated),
+            "ringing" => Some(Self::Ringing),
+            "answered" => Some(Self::Answered),
+            "completed" => Some(Self::Completed),
+            _ => None,
+        }
+    }
 }
 
 /// A plan that cannot be carried out.
@@ -127,12 +158,25 @@ pub struct PlanError {
 }
 
 impl PlanError {
-    fn new(field: &str, problem: &str) -> Self {
+    pub(crate) fn new(field: &str, problem: &str) -> Self {
         Self {
             field: field.to_owned(),
             problem: problem.to_owned(),
         }
     }
+}
+
+/// Reads JSON; what is wrong with it is said by field.
+pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, PlanError> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let plan = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "plan" } else { &path };
+        PlanError::new(field, &error.inner().to_string())
+    })?;
+    let ended = reader.end();
+    ended.map_err(|error| PlanError::new("plan", &error.to_string()))?;
+    Ok(plan)
 }
 
 impl CallPlan {
@@ -153,15 +197,7 @@ impl CallPlan {
     /// # Errors
     /// Names the field that is missing, unknown, of the wrong type or out of range.
     pub fn from_json(json: &[u8]) -> Result<Self, PlanError> {
-        let mut reader = serde_json::Deserializer::from_slice(json);
-        let plan: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." { "plan" } else { &path };
-            PlanError::new(field, &error.inner().to_string())
-        })?;
-        reader
-            .end()
-            .map_err(|error| PlanError::new("plan", &error.to_string()))?;
+        let plan: Self = read(json)?;
         plan.check()?;
         Ok(plan)
     }
@@ -196,6 +232,11 @@ impl CallPlan {
         let limits = [
             ("owner.ringsFor", u64::from(self.owner.rings_for), 86_400),
             ("owner.talksFor", u64::from(self.owner.talks_for), 86_400),
+            (
+                "visitor.ringsFor",
+                u64::from(self.visitor.rings_for),
+                86_400,
+            ),
             ("network.duplicate", u64::from(self.network.duplicate), 20),
             ("network.delayMs", self.network.delay_ms, 60_000),
         ];

@@ -14,9 +14,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A fresh `CA…` identifier.
-pub(crate) fn call_sid() -> String {
-    format!("CA{}", hex(&bytes::<16>()))
+/// A fresh identifier of a resource, such as `CA…`.
+pub(crate) fn sid(prefix: &str) -> String {
+    format!("{prefix}{}", hex(&bytes::<16>()))
 }
 
 /// A fresh token in the form of a UUID.

@@ -34,7 +34,7 @@ pub struct Transcript {
 /// What the visitor did and noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitorSide {
-    /// The number dialled.
+    /// The number dialled; empty where the application had the visitor called.
     pub dialled: String,
     /// What came out of the phone, in order.
     pub heard: Vec<String>,
@@ -80,7 +80,7 @@ pub struct RequestLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RequestKind {
-    /// A call came in: what now?
+    /// A call came in, or one that was asked for was answered: what now?
     Voice,
     /// Digits were keyed in: what now?
     Gather,
@@ -90,7 +90,7 @@ pub enum RequestKind {
     Whisper,
     /// A `<Dial>` ended: what now?
     DialStatus,
-    /// The owner's leg changed.
+    /// The owner's leg changed, or that of a visitor who was called.
     Status,
     /// Machine detection has a result.
     Amd,

@@ -7,6 +7,7 @@
 use reqwest::Url;
 
 use crate::phone;
+use crate::plan::Callback;
 use crate::transcript::Fault;
 use crate::xml::{self, Element};
 
@@ -51,6 +52,7 @@ pub(crate) struct Gather {
     pub finish_on_key: Option<char>,
     pub takes_keys: bool,
     pub action_on_empty_result: bool,
+    /// What is played meanwhile.
     pub prompts: Vec<Verb>,
 }
 
@@ -64,22 +66,16 @@ pub(crate) struct Dial {
     pub numbers: Vec<Number>,
 }
 
+/// A phone to ring, and what is to be asked and told about it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Number {
     pub number: String,
+    /// What is asked when it was answered.
     pub whisper: Option<Target>,
     pub status: Option<Target>,
-    pub events: Vec<StatusEvent>,
+    pub events: Vec<Callback>,
     pub machine_detection: bool,
     pub amd_status: Option<Target>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StatusEvent {
-    Initiated,
-    Ringing,
-    Answered,
-    Completed,
 }
 
 /// Reads a document that came from `base`, against which its URLs are resolved.
@@ -329,16 +325,10 @@ fn number(element: &Reader<'_>) -> Result<Number, Fault> {
         .unwrap_or("completed")
         .split_whitespace()
     {
-        events.push(match name {
-            "initiated" => StatusEvent::Initiated,
-            "ringing" => StatusEvent::Ringing,
-            "answered" => StatusEvent::Answered,
-            "completed" => StatusEvent::Completed,
-            other => {
-                let why = format!("statusCallbackEvent names `{other}`, which is no event");
-                return Err(element.refuse(12200, &why));
-            }
-        });
+        events.push(Callback::progress(name).ok_or_else(|| {
+            let why = format!("statusCallbackEvent names `{name}`, which is no event");
+            element.refuse(12200, &why)
+        })?);
     }
     let detection = ["", "Enable", "DetectMessageEnd"];
     Ok(Number {
@@ -528,7 +518,7 @@ mod tests {
 
     use reqwest::Url;
 
-    use super::{Method, StatusEvent, Verb, parse};
+    use super::{Callback, Method, Verb, parse};
 
     fn base() -> Url {
         Url::parse("https://example.com/calls/connect?a=1").unwrap()
@@ -600,7 +590,7 @@ mod tests {
         let [Verb::Dial(dial)] = read.as_slice() else {
             panic!("{read:?}")
         };
-        assert_eq!(dial.numbers[0].events, [StatusEvent::Completed]);
+        assert_eq!(dial.numbers[0].events, [Callback::Completed]);
     }
 
     #[test]
@@ -613,7 +603,12 @@ mod tests {
             r#"<Pause/><Pause length="3"/><Reject reason="busy"/><Hangup></Hangup>"#,
             r#"<Gather input="dtmf speech" finishOnKey="" timeout="9" numDigits="6"
                        actionOnEmptyResult="true"><Pause/><Play>a.mp3</Play></Gather>"#,
+            r#"<Gather language="en-IN" bargeIn="false" finishOnKey="*"><Play digits="1"/></Gather>"#,
             r#"<Redirect method="GET">../next</Redirect>"#,
+            r#"<Dial ringTone="in" hangupOnStar="true"><Number sendDigits="wwww12#"
+                 machineDetection="DetectMessageEnd" machineDetectionTimeout="20"
+                 machineDetectionSpeechThreshold="1000" machineDetectionSilenceTimeout="2000"
+                 machineDetectionSpeechEndThreshold="500">+14155550123</Number></Dial>"#,
             "<Dial><Number>+14155550123</Number><Number>+14155550124</Number></Dial>",
         ] {
             verbs(inside);
@@ -701,6 +696,22 @@ mod tests {
                 12200,
                 "`no-answer`, which is no event",
             ),
+            (
+                r#"<Dial hangupOnStar="1">+14155550123</Dial>"#,
+                13213,
+                "hangupOnStar",
+            ),
+            (
+                r#"<Dial><Number sendDigits="1x">+14155550123</Number></Dial>"#,
+                13222,
+                "not keys",
+            ),
+            (
+                r#"<Dial><Number machineDetectionTimeout="2">+14155550123</Number></Dial>"#,
+                12200,
+                "3 to 60",
+            ),
+            (r#"<Gather bargeIn="1"/>"#, 13332, "bargeIn"),
             (
                 r#"<Dial><Number machineDetection="true">+14155550123</Number></Dial>"#,
                 12200,

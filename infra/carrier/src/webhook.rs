@@ -59,7 +59,7 @@ impl Reply {
 /// Sends webhooks in the name of one account.
 pub(crate) struct Sender {
     http: Client,
-    auth_token: String,
+    pub auth_token: String,
 }
 
 impl Sender {

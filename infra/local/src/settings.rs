@@ -7,10 +7,11 @@ use crate::Error;
 
 /// Values that let the stack run without any configuration. They are good for
 /// this machine only, and plainly so.
-const LOCAL_DEFAULTS: [(&str, &str); 4] = [
+const LOCAL_DEFAULTS: [(&str, &str); 5] = [
     ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
     ("TWILIO_AUTH_TOKEN", "local-development-auth-token"),
     ("TWILIO_PHONE_NUMBER", "+14155550100"),
+    ("IP_HASH_SECRET", "local-development-ip-hash-secret"),
     (
         "JWT_SECRET",
         "local-development-jwt-secret-for-this-machine-only",

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::domain::limit::Limit;
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::domain::secret::Secret;
 use crate::ports::carrier::twilio::Twilio;
@@ -66,7 +67,7 @@ impl Env {
         })
     }
 
-    /// TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN.
+    /// TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_API_BASE_URL (Twilio's by default).
     pub fn twilio(&self) -> Result<Twilio, ConfigError> {
         let name = "TWILIO_ACCOUNT_SID";
         let sid = self.required(name)?;
@@ -78,10 +79,10 @@ impl Env {
                 problem: "is not AC and 32 hexadecimal digits",
             });
         }
-        Ok(Twilio::new(
-            sid,
-            Secret::new(self.required("TWILIO_AUTH_TOKEN")?),
-        ))
+        let token = Secret::new(self.required("TWILIO_AUTH_TOKEN")?);
+        let name = "TWILIO_API_BASE_URL";
+        let base = self.optional(name).unwrap_or("https://api.twilio.com");
+        Ok(Twilio::new(sid, token, origin(name, base)?))
     }
 
     /// PUBLIC_BASE_URL: scheme and authority where Twilio reaches the webhooks, if
@@ -104,6 +105,24 @@ impl Env {
             Some(base) => base + &url[path_at..],
             None => url.to_owned(),
         })
+    }
+
+    /// A rate limit, like `5/60`: five times in sixty seconds.
+    pub fn limit(&self, name: &'static str) -> Result<Limit, ConfigError> {
+        let problem = "is not of the form TIMES/SECONDS, a day at most";
+        let limit = self.required(name)?.parse();
+        limit.map_err(|_| ConfigError { name, problem })
+    }
+
+    /// IP_HASH_SECRET: what keys the hashes of addresses and numbers in rate limits.
+    pub fn ip_hash_secret(&self) -> Result<Secret, ConfigError> {
+        let name = "IP_HASH_SECRET";
+        let secret = self.required(name)?;
+        if secret.len() < 16 {
+            let problem = "is shorter than 16 bytes";
+            return Err(ConfigError { name, problem });
+        }
+        Ok(Secret::new(secret))
     }
 
     /// DEFAULT_COUNTRY: how a number without a country is read.

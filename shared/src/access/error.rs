@@ -45,6 +45,21 @@ pub enum Error {
     /// 413 `too_large`: the most that is taken, bytes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
+    /// 429 `rate_limited`.
+    #[error("too many requests; try again in {retry_after} seconds")]
+    RateLimited {
+        /// Seconds until the window ends.
+        retry_after: u32,
+    },
+    /// 502 `upstream_failed`: the carrier failed, or did not answer; the cause is for the log.
+    #[error("{0}")]
+    UpstreamFailed(String),
+    /// 503 `unavailable` with `Retry-After`: the carrier is busy.
+    #[error("the telephone carrier is busy")]
+    Busy {
+        /// Seconds after which to try again.
+        retry_after: u32,
+    },
     /// 503 `unavailable`: the store or another service failed; the cause is for the log.
     #[error("{0}")]
     Unavailable(String),
@@ -74,7 +89,17 @@ impl Error {
             Error::NotFound(_) => (404, "not_found"),
             Error::Conflict(_) => (409, "conflict"),
             Error::TooLarge(_) => (413, "too_large"),
-            Error::Unavailable(_) => (503, "unavailable"),
+            Error::RateLimited { .. } => (429, "rate_limited"),
+            Error::UpstreamFailed(_) => (502, "upstream_failed"),
+            Error::Unavailable(_) | Error::Busy { .. } => (503, "unavailable"),
+        }
+    }
+
+    /// The `Retry-After` header's value, seconds.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Error::RateLimited { retry_after } | Error::Busy { retry_after } => Some(*retry_after),
+            _ => None,
         }
     }
 
@@ -89,6 +114,9 @@ impl Error {
         let message = match self {
             Error::Unavailable(_) => {
                 "the service is not available right now; try again in a moment"
+            }
+            Error::UpstreamFailed(_) => {
+                "the telephone carrier did not do it; try again in a moment"
             }
             _ => &told,
         };

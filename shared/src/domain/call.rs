@@ -9,6 +9,7 @@
 //! | answered | the owner's leg is answered | the earlier |
 //! | machine | an answering machine was heard | the earlier |
 //! | leg end | the owner's leg ended | the greater |
+//! | visitor end | a visitor who asked to be rung was not reached | the greater |
 //! | dial end | the dial as a whole ended | the greater |
 //!
 //! Each join is commutative, associative and idempotent, so every order and
@@ -242,6 +243,8 @@ pub enum Report {
     LegEnd(End),
     /// The dial ended, and with it the visitor's wait.
     DialEnd(End),
+    /// A visitor who asked to be rung was not reached, so that the owner never was.
+    VisitorEnd(End),
 }
 
 /// What is known of a call's course; see the module's table.
@@ -258,6 +261,8 @@ pub struct Facts {
     leg_end: Option<End>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dial_end: Option<End>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    visitor_end: Option<End>,
     /// When the first end was received, by our clock: the end's time where the
     /// carrier told none.
     #[serde(with = "time::text::option", skip_serializing_if = "Option::is_none")]
@@ -276,8 +281,12 @@ impl Facts {
             Report::Machine(at) => self.machine_at = earlier(self.machine_at, at),
             Report::LegEnd(end) => self.leg_end = self.leg_end.max(Some(end)),
             Report::DialEnd(end) => self.dial_end = self.dial_end.max(Some(end)),
+            Report::VisitorEnd(end) => self.visitor_end = self.visitor_end.max(Some(end)),
         }
-        if matches!(report, Report::LegEnd(_) | Report::DialEnd(_)) {
+        if matches!(
+            report,
+            Report::LegEnd(_) | Report::DialEnd(_) | Report::VisitorEnd(_)
+        ) {
             self.end_received_at = self.end_received_at.or(Some(received));
         }
         self
@@ -300,7 +309,14 @@ impl Facts {
     /// end right (`completed` becomes `no-answer` once a machine was heard), but the
     /// same reports always come to the same end.
     pub fn outcome(&self) -> Outcome {
-        let Some(end) = self.leg_end.or(self.dial_end) else {
+        // Any sign of the owner's leg says that the visitor was reached after all.
+        let reached = self
+            .ringing_at
+            .or(self.answered_at)
+            .or(self.machine_at)
+            .is_some();
+        let visitor_end = self.visitor_end.filter(|_| !reached);
+        let Some(end) = self.leg_end.or(self.dial_end).or(visitor_end) else {
             let status = match (self.answered_at.or(self.machine_at), self.ringing_at) {
                 (Some(_), _) => Status::InProgress,
                 (None, Some(_)) => Status::Ringing,
@@ -345,7 +361,29 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Whether the owner was rung, or should have been, and nobody talked: what an
+    /// owner is told of.
+    pub fn missed(&self) -> bool {
+        let missed = matches!(
+            self.outcome().status,
+            Status::Ended(EndStatus::Busy | EndStatus::NoAnswer | EndStatus::Failed)
+        );
+        missed && (self.leg_end.is_some() || self.dial_end.is_some())
+    }
+}
+
 impl End {
+    /// An end that the carrier did not report, at `at` by our clock.
+    pub fn ours(status: EndStatus, at: Timestamp) -> Self {
+        End {
+            unattended: false,
+            status,
+            seconds: Some(0),
+            at: Some(at),
+        }
+    }
+
     /// The status, where a machine that answers is nobody who answers.
     pub fn attended_status(self) -> EndStatus {
         match self.status {
@@ -419,20 +457,73 @@ pub struct NewCall {
     /// What both see instead of each other's number.
     #[serde(with = "whole")]
     pub virtual_number: PhoneNumber,
-    /// The carrier's id of the visitor's leg: one call, one record.
-    pub twilio_call_sid: String,
+    /// What asked for the call: one request, one record, however often it is repeated.
+    pub origin: Origin,
+    /// The carrier's id of the visitor's leg, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twilio_call_sid: Option<String>,
+    /// What the client wants to find again in the history.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub metadata: serde_json::Map<String, serde_json::Value>,
     /// When the record was made.
     #[serde(with = "time::text")]
     pub created_at: Timestamp,
+    /// When the call cannot be alive any more, whatever was reported of it.
+    #[serde(with = "time::text")]
+    pub lapses_at: Timestamp,
     /// When the record may be removed, Unix seconds (DynamoDB's TTL attribute).
     pub expires_at: i64,
+}
+
+/// What asked for a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Origin(String);
+
+impl Origin {
+    /// A visitor's call, by the carrier's id of it.
+    pub fn call(call_sid: &str) -> Self {
+        Origin(call_sid.to_owned())
+    }
+
+    /// A request that said how it is to be recognised, by a hash of its idempotency
+    /// key. `random` tells it from its repetitions.
+    pub fn key(hash: &str, random: u64) -> Self {
+        Origin(format!("key:{hash}:{random:016x}"))
+    }
+
+    /// A request that is never repeated.
+    pub fn once(random: u64) -> Self {
+        Origin(format!("once:{random:016x}"))
+    }
+
+    /// Whether one is a repetition of the other, or the other itself.
+    pub fn same_request(&self, other: &Self) -> bool {
+        let stem = |origin: &Self| match origin.0.rsplit_once(':') {
+            Some((stem, _)) if stem.starts_with("key:") => stem.to_owned(),
+            _ => origin.0.clone(),
+        };
+        stem(self) == stem(other)
+    }
+
+    /// How long a repetition is recognised, seconds. Twilio gives up on a webhook,
+    /// its retries included, after 15 s, and on a fallback URL after as long again.
+    pub fn repeat_window(&self) -> i64 {
+        match self.0.split_once(':') {
+            Some(("key", _)) => 600,
+            Some(_) => 0,
+            None => 40,
+        }
+    }
 }
 
 impl NewCall {
     /// The same call, made no earlier than `at`; it is kept as much longer.
     fn not_before(mut self, at: Timestamp) -> Self {
         if self.created_at < at {
-            self.expires_at += i64::from(seconds_between(self.created_at, at));
+            let later = i64::from(seconds_between(self.created_at, at));
+            self.expires_at += later;
+            self.lapses_at = add_seconds(self.lapses_at, later);
             self.created_at = at;
         }
         self
@@ -466,7 +557,7 @@ pub struct HistoryEntry<'a> {
     owner_phone: &'a PhoneNumber,
     visitor_phone: String,
     virtual_number: &'a str,
-    twilio_call_sid: &'a str,
+    twilio_call_sid: Option<&'a str>,
     status: Status,
     duration: u32,
     #[serde(with = "time::text")]
@@ -477,7 +568,7 @@ pub struct HistoryEntry<'a> {
     ended_at: Option<Timestamp>,
     #[serde(with = "time::text")]
     created_at: Timestamp,
-    metadata: serde_json::Map<String, serde_json::Value>,
+    metadata: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 impl PhoneCall {
@@ -504,9 +595,25 @@ impl PhoneCall {
         }
     }
 
-    /// The call as its tag's history shows it.
-    pub fn entry(&self) -> HistoryEntry<'_> {
+    /// What the call came to. One whose end was never reported has failed as soon as
+    /// it cannot be alive any more.
+    pub fn outcome(&self, now: Timestamp) -> Outcome {
         let outcome = self.facts.outcome();
+        match outcome.status {
+            Status::Ended(_) => outcome,
+            _ if now < self.call.lapses_at => outcome,
+            _ => Outcome {
+                status: Status::Ended(EndStatus::Failed),
+                duration: 0,
+                answered_at: None,
+                ended_at: Some(self.call.lapses_at),
+            },
+        }
+    }
+
+    /// The call as its tag's history shows it at `now`.
+    pub fn entry(&self, now: Timestamp) -> HistoryEntry<'_> {
+        let outcome = self.outcome(now);
         HistoryEntry {
             id: self.id().to_string(),
             tag: &self.call.tag,
@@ -514,14 +621,14 @@ impl PhoneCall {
             visitor_phone: self.call.visitor.masked(),
             // Public: it is what visitors dial.
             virtual_number: self.call.virtual_number.expose(),
-            twilio_call_sid: &self.call.twilio_call_sid,
+            twilio_call_sid: self.call.twilio_call_sid.as_deref(),
             status: outcome.status,
             duration: outcome.duration,
             started_at: self.call.created_at,
             answered_at: outcome.answered_at,
             ended_at: outcome.ended_at,
             created_at: self.call.created_at,
-            metadata: serde_json::Map::new(),
+            metadata: &self.call.metadata,
         }
     }
 }
@@ -637,6 +744,19 @@ mod tests {
     }
 
     #[test]
+    fn a_visitor_who_is_not_reached_ends_the_call_unless_the_owner_rings() {
+        let refused = Report::VisitorEnd(End::ours(EndStatus::Failed, at(2)));
+        let outcome = facts(&[refused]).outcome();
+        assert_eq!(outcome.status, Status::Ended(EndStatus::Failed));
+        assert!(!facts(&[refused]).missed(), "the owner has missed nothing");
+        // The refusal was ambiguous, and the carrier placed the call.
+        let mut reports = answered_call();
+        reports.insert(0, refused);
+        assert_eq!(facts(&reports[..2]).outcome().status, Status::Ringing);
+        assert_eq!(facts(&reports).outcome(), facts(&answered_call()).outcome());
+    }
+
+    #[test]
     fn ends_survive_their_text() {
         for text in [
             "1 attended completed 42 2026-11-21T12:00:00.000Z",
@@ -655,6 +775,16 @@ mod tests {
         ] {
             assert!(text.parse::<End>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn repetitions_are_told_from_others() {
+        let (first, again) = (Origin::key("abc", 1), Origin::key("abc", 2));
+        assert!(first.same_request(&again) && first != again);
+        assert!(!first.same_request(&Origin::key("abd", 1)));
+        assert!(!Origin::once(1).same_request(&Origin::once(2)));
+        assert!(Origin::call("CA1").same_request(&Origin::call("CA1")));
+        assert!(!Origin::call("CA1").same_request(&Origin::call("CA2")));
     }
 
     #[test]
@@ -705,6 +835,7 @@ mod tests {
             (0_i64..100).prop_map(|s| Report::Machine(at(s))),
             any_end().prop_map(Report::LegEnd),
             any_end().prop_map(Report::DialEnd),
+            any_end().prop_map(Report::VisitorEnd),
         ]
     }
 
@@ -729,7 +860,12 @@ mod tests {
         }
 
         #[test]
-        fn status_only_moves_forward(reports in prop::collection::vec(any_report(), 0..12)) {
+        fn status_only_moves_forward(
+            reports in prop::collection::vec(
+                any_report().prop_filter("a carrier that rings nobody reports no ringing", |report| !matches!(report, Report::VisitorEnd(_))),
+                0..12,
+            )
+        ) {
             let rank = |facts: &Facts| match facts.outcome().status {
                 Status::Initiated => 0,
                 Status::Ringing => 1,

@@ -1,6 +1,7 @@
 //! Numbers, tags and calls. No I/O and no clock: time is an argument.
 
 pub mod call;
+pub mod limit;
 pub mod phone;
 pub mod secret;
 pub mod tag;

@@ -83,6 +83,22 @@ impl PhoneNumber {
         format!("+{}{stars}{}", &digits[..code], &digits[tail..])
     }
 
+    /// The whole number in groups, as people read it: `+1 415 555 0100`. For
+    /// virtual numbers, which are public; [`PhoneNumber::expose`] says of the others.
+    pub fn spaced(&self) -> String {
+        let digits = &self.0[1..];
+        let (code, mut rest) = digits.split_at(country_code_length(digits));
+        let mut text = format!("+{code}");
+        while !rest.is_empty() {
+            let group = if rest.len() > 4 { 3 } else { rest.len() };
+            let (next, later) = rest.split_at(group);
+            text.push(' ');
+            text.push_str(next);
+            rest = later;
+        }
+        text
+    }
+
     /// Whether the number may be dialled: in one of `allowed`, and a mobile or fixed line.
     pub fn check_diallable(&self, allowed: &[Country]) -> Result<(), NotDiallable> {
         let parsed = PHONE_NUMBER_UTIL
@@ -216,6 +232,19 @@ mod tests {
         }
         let abroad = PhoneNumber::read("+1 415-555-0123", india());
         assert_eq!(abroad.unwrap().expose(), "+14155550123");
+    }
+
+    #[test]
+    fn groups_are_read_off_easily() {
+        for (number, spaced) in [
+            ("+14155550100", "+1 415 555 0100"),
+            ("+919876543210", "+91 987 654 3210"),
+            ("+4420794609", "+44 207 946 09"),
+            ("+35312345", "+353 123 45"),
+            ("+123456", "+1 234 56"),
+        ] {
+            assert_eq!(PhoneNumber::from_e164(number).unwrap().spaced(), spaced);
+        }
     }
 
     #[test]

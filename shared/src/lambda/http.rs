@@ -5,6 +5,7 @@
 //! Read with our own small type rather than through `http::Uri`, which refuses
 //! some query strings that clients do send; a signature covers them byte for byte.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -40,6 +41,15 @@ pub struct Event {
 struct Context {
     #[serde(default)]
     domain_name: String,
+    #[serde(default)]
+    http: Client,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Client {
+    #[serde(default)]
+    source_ip: String,
 }
 
 /// A request. Not `Debug`: its headers hold tokens and its body phone numbers.
@@ -49,6 +59,7 @@ pub struct Request {
     headers: HashMap<String, String>,
     path_parameters: HashMap<String, String>,
     domain_name: String,
+    source_ip: String,
     body: Vec<u8>,
 }
 
@@ -72,6 +83,7 @@ impl Request {
             headers: event.headers,
             path_parameters: event.path_parameters.unwrap_or_default(),
             domain_name: event.request_context.domain_name,
+            source_ip: event.request_context.http.source_ip,
             body,
         })
     }
@@ -79,6 +91,11 @@ impl Request {
     /// A header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// The client's address, as the gateway saw it.
+    pub fn source_ip(&self) -> &str {
+        &self.source_ip
     }
 
     /// A part of the path, as the route names it.
@@ -217,7 +234,7 @@ pub struct Response {
     /// The HTTP status.
     #[serde(rename = "statusCode")]
     pub status: u16,
-    headers: HashMap<&'static str, &'static str>,
+    headers: HashMap<&'static str, Cow<'static, str>>,
     body: String,
 }
 
@@ -234,29 +251,52 @@ impl Response {
         Self::new(200, reply.content_type, reply.body)
     }
 
+    /// A page. `policy` is its Content-Security-Policy.
+    pub fn html(status: u16, policy: &'static str, body: String) -> Self {
+        let mut response = Self::new(status, "text/html; charset=utf-8", body);
+        response.headers.extend([
+            ("content-security-policy", policy.into()),
+            ("referrer-policy", "no-referrer".into()),
+            ("x-content-type-options", "nosniff".into()),
+        ]);
+        response
+    }
+
+    /// Done, and nothing to say of it.
+    pub fn no_content() -> Self {
+        Response {
+            status: 204,
+            headers: HashMap::from([NO_STORE]),
+            body: String::new(),
+        }
+    }
+
     /// An error as JSON.
     pub fn error(error: &Error) -> Self {
         let mut response = Self::new(error.status().0, "application/json", error.body());
         if matches!(error, Error::Unauthorized(_)) {
             // RFC 6750, section 3.
-            response.headers.insert("www-authenticate", "Bearer");
+            response.headers.insert("www-authenticate", "Bearer".into());
+        }
+        if let Some(seconds) = error.retry_after() {
+            response
+                .headers
+                .insert("retry-after", seconds.to_string().into());
         }
         response
     }
 
     fn new(status: u16, content_type: &'static str, body: String) -> Self {
-        // Nothing here may be kept by anybody on the way.
-        let headers = HashMap::from([
-            ("content-type", content_type),
-            ("cache-control", "no-store"),
-        ]);
         Response {
             status,
-            headers,
+            headers: HashMap::from([("content-type", content_type.into()), NO_STORE]),
             body,
         }
     }
 }
+
+/// No response may be kept by anybody on the way.
+const NO_STORE: (&str, Cow<'static, str>) = ("cache-control", Cow::Borrowed("no-store"));
 
 #[cfg(test)]
 mod tests {

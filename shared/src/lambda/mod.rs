@@ -13,13 +13,16 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use crate::access::config::{ConfigError, Env};
 use crate::access::error::Error;
 use crate::access::telemetry;
+use crate::domain::time::{Timestamp, add_seconds};
 use crate::ports::carrier::{Carrier, Instruction};
 use crate::ports::store::calls::Calls;
+use crate::ports::store::rate_limits::RateLimits;
 use crate::ports::store::tags::Tags;
 use crate::ports::store::{self, Table};
 
 pub mod aws;
 pub mod http;
+pub mod missed_call;
 
 use http::{Request, Response};
 
@@ -61,12 +64,49 @@ impl Start {
         ))
     }
 
+    /// The RateLimits table, RATE_LIMITS_TABLE.
+    pub fn rate_limits(&self) -> Result<RateLimits, ConfigError> {
+        let table = self.env.required("RATE_LIMITS_TABLE")?;
+        let secret = self.env.ip_hash_secret()?;
+        Ok(RateLimits::new(self.dynamodb.clone(), table, &secret))
+    }
+
     /// The Calls table, CALLS_TABLE.
     pub fn calls(&self) -> Result<Calls, ConfigError> {
         Ok(Calls::new(
             self.dynamodb.clone(),
             self.env.required("CALLS_TABLE")?,
         ))
+    }
+}
+
+/// How long the parts of a call last.
+#[derive(Debug, Clone, Copy)]
+pub struct CallTimes {
+    /// How long a telephone rings, seconds.
+    pub ring_timeout: u32,
+    /// How long a call may last, seconds.
+    pub time_limit: u32,
+    /// How long its record is kept, seconds.
+    pub retention_seconds: i64,
+}
+
+impl CallTimes {
+    /// RING_TIMEOUT_SECONDS, MAX_CALL_SECONDS, CALL_RETENTION_DAYS.
+    pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        Ok(CallTimes {
+            ring_timeout: env.number("RING_TIMEOUT_SECONDS", 5, 600)?,
+            time_limit: env.number("MAX_CALL_SECONDS", 60, 14_400)?,
+            retention_seconds: env.retention_seconds()?,
+        })
+    }
+
+    /// When a call that begins at `start` cannot be alive any more: the visitor's
+    /// telephone has rung, the owner's has, they have talked, and the last callback
+    /// has had two minutes.
+    pub fn lapse(&self, start: Timestamp) -> Timestamp {
+        let longest = 2 * i64::from(self.ring_timeout) + i64::from(self.time_limit);
+        add_seconds(start, longest + 120)
     }
 }
 

@@ -31,6 +31,14 @@ async fn every_function_answers_its_event() {
     let (status, body) = answer(&world, "tag-put").await;
     assert_eq!(status, 201, "{body}");
 
+    let (status, body) = answer(&world, "tag-get").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"ownerPhone\":\"+91********10\""), "{body}");
+
+    let (status, body) = answer(&world, "tag-page").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("href=\"tel:+14155550177\""), "{body}");
+
     let (status, body) = answer(&world, "connect").await;
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("<Dial callerId=\"+14155550177\""), "{body}");
@@ -44,13 +52,22 @@ async fn every_function_answers_its_event() {
     assert_eq!((status, &history["total"]), (200, &json!(1)), "{body}");
     assert_eq!(history["calls"][0]["status"], "initiated");
 
+    // The address in the events is nobody's: nothing may be reported to it.
+    let silent = json!({"visitor": {"does": "noAnswer"}, "network": {"lose": ["completed"]}});
+    world.behave("+919812345678", &silent).await;
+    let (status, body) = answer(&world, "initiate").await;
+    assert_eq!(status, 201, "{body}");
+    assert!(body.contains("\"callSid\":\"CA"), "{body}");
+
     // The call that the two callbacks report of.
     let item = json!({
         "line": {"S": LINE}, "seq": {"N": "1"}, "tag": {"S": "events-car"},
         "ownerPhone": {"S": "+919876543210"}, "visitor": {"S": "+14155550123"},
         "virtualNumber": {"S": "+14155550177"},
+        "origin": {"S": "CA11111111111111111111111111111111"},
         "twilioCallSid": {"S": "CA11111111111111111111111111111111"},
-        "createdAt": {"S": "2026-11-21T12:00:00.000Z"}, "expiresAt": {"N": "4102444800"}
+        "createdAt": {"S": "2026-11-21T12:00:00.000Z"},
+        "lapsesAt": {"S": "2026-11-21T13:04:00.000Z"}, "expiresAt": {"N": "4102444800"}
     });
     world
         .dynamodb("PutItem", &json!({"TableName": "CallsTable", "Item": item}))
@@ -67,6 +84,9 @@ async fn every_function_answers_its_event() {
             .unwrap()
             .contains("completed 42")
     );
+
+    assert_eq!(answer(&world, "tag-delete").await, (204, String::new()));
+    assert_eq!(answer(&world, "tag-get").await.0, 404);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Tags: created, replaced, and never half.
 
-use maskline_tests::{ADMIN, own_number, unique, world};
+use maskline_local::tap::Break;
+use maskline_tests::store::BREAKS;
+use maskline_tests::{ADMIN, Answer, World, call_sid, own_number, unique, world};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -232,4 +234,185 @@ async fn what_to_dial() {
         gone.error(404, "not_found"),
         unknown.error(404, "not_found")
     );
+}
+
+#[tokio::test]
+async fn a_tag_is_read_by_its_owner_and_by_admins() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let path = format!("/api/v1/tags/{}", tag.code.to_uppercase());
+    let read = |token: Option<String>| {
+        let path = path.clone();
+        async move { world.api(Method::GET, &path, token.as_deref(), None).await }
+    };
+    let expected = json!({
+        "shortCode": tag.code, "ownerId": tag.owner, "ownerPhone": "+91********10",
+        "label": "Blue hatchback", "enabled": true, "extension": tag.extension
+    });
+    for token in [world.token(&tag.owner, ""), world.token("anybody", ADMIN)] {
+        let answer = read(Some(token)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.json(), expected);
+    }
+    let stranger = read(Some(world.token("stranger", "calls:read"))).await;
+    stranger.error(403, "forbidden");
+    assert!(!stranger.text.contains(&tag.owner), "{}", stranger.text);
+    read(None).await.error(401, "unauthorized");
+
+    let owner = world.token(&tag.owner, "");
+    let get = |path| world.api(Method::GET, path, Some(&owner), None);
+    let unknown = get("/api/v1/tags/nobodys-tag").await;
+    unknown.error(404, "not_found");
+    let malformed = get("/api/v1/tags/a.b").await.error(400, "bad_request");
+    assert!(malformed.contains("shortCode"), "{malformed}");
+
+    // A disabled tag is still its owner's to read.
+    let disabled = body(json!({"enabled": false, "ownerId": tag.owner}));
+    assert_eq!(world.put_tag(&tag.code, &disabled).await.status, 200);
+    assert_eq!(read(Some(owner.clone())).await.json()["enabled"], false);
+}
+
+async fn delete(code: &str) -> Answer {
+    let admin = world().token("an-admin", ADMIN);
+    let path = format!("/api/v1/tags/{code}");
+    world().api(Method::DELETE, &path, Some(&admin), None).await
+}
+
+#[tokio::test]
+async fn only_admins_delete_tags() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let path = format!("/api/v1/tags/{}", tag.code);
+    let remove = |token: Option<String>| {
+        let path = path.clone();
+        async move {
+            world
+                .api(Method::DELETE, &path, token.as_deref(), None)
+                .await
+        }
+    };
+    for user in [tag.owner.as_str(), "stranger"] {
+        let answer = remove(Some(world.token(user, ""))).await;
+        answer.error(403, "forbidden");
+    }
+    remove(None).await.error(401, "unauthorized");
+    assert_eq!(world.items("TagsTable", "code", &tag.code).await.len(), 2);
+
+    delete("nobodys-tag").await.error(404, "not_found");
+    let malformed = delete("a.b").await.error(400, "bad_request");
+    assert!(malformed.contains("shortCode"), "{malformed}");
+}
+
+#[tokio::test]
+async fn a_deleted_tag_leaves_nothing_behind() {
+    let world = world();
+    let code = format!("gone-{}", unique());
+    let own = own_number();
+    let numbered = body(json!({"virtualNumber": own, "ownerId": "first-owner"}));
+    let created = world.put_tag(&code, &numbered).await.json();
+    let extension = created["extension"].as_str().unwrap();
+    let call = world.connect(&call_sid(), &own, None).await;
+    assert!(call.text.contains("<Dial "), "{}", call.text);
+
+    let answer = delete(&code.to_uppercase()).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    assert!(world.items("TagsTable", "code", &code).await.is_empty());
+    delete(&code).await.error(404, "not_found");
+
+    let admin = world.token("an-admin", ADMIN);
+    let history = format!("/api/v1/call/{code}/history");
+    let read = world.api(Method::GET, &history, Some(&admin), None).await;
+    read.error(404, "not_found");
+    let by_number = world.connect(&call_sid(), &own, None).await;
+    assert!(by_number.text.contains("<Gather "), "{}", by_number.text);
+    let shared = world.shared_number();
+    let by_extension = world.connect(&call_sid(), shared, Some(extension)).await;
+    assert!(
+        by_extension.text.contains("<Gather "),
+        "{}",
+        by_extension.text
+    );
+
+    // The number is free, and the code is a new tag's.
+    let other = format!("heir-{}", unique());
+    assert_eq!(world.put_tag(&other, &numbered).await.status, 201);
+    let again = body(json!({"ownerId": "second-owner"}));
+    let again = world.put_tag(&code, &again).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    assert_ne!(again.json()["extension"], extension);
+    let owner = world.token("second-owner", "");
+    let history = world.api(Method::GET, &history, Some(&owner), None).await;
+    assert_eq!(
+        history.json()["total"],
+        0,
+        "the first owner's call is not theirs"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletes_that_race_with_changes_leave_a_whole_tag_or_none() {
+    let world = world();
+    for round in 0..6 {
+        let code = format!("fading-{}", unique());
+        let put = |own: String| {
+            let (code, body) = (code.clone(), body(json!({"virtualNumber": own})));
+            async move { world.put_tag(&code, &body).await.status.as_u16() }
+        };
+        assert_eq!(put(own_number()).await, 201);
+        let mut racing = Vec::new();
+        for n in 0..6 {
+            let code = code.clone();
+            racing.push(if n % 2 == 0 {
+                tokio::spawn(put(own_number()))
+            } else {
+                tokio::spawn(async move { delete(&code).await.status.as_u16() })
+            });
+        }
+        let (mut deleted, mut created) = (0, 1);
+        for racer in racing {
+            match racer.await.unwrap() {
+                204 => deleted += 1,
+                201 => created += 1,
+                status => assert!([200, 404, 503].contains(&status), "{status}"),
+            }
+        }
+        let items = world.items("TagsTable", "code", &code).await;
+        let left = 3 * (created - deleted);
+        assert_eq!(items.len(), left, "round {round}: {items:?}");
+        assert!(
+            items
+                .iter()
+                .all(|item| item["version"] == items[0]["version"]
+                    && item["line"] == items[0]["line"]),
+            "{items:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_breaks_is_done_whole_or_not_at_all() {
+    let (world, tap) = World::tapped().await;
+    let admin = world.token("an-admin", ADMIN);
+    let delete = |code: &str| {
+        let path = format!("/api/v1/tags/{code}");
+        let (world, admin) = (&world, &admin);
+        async move { world.api(Method::DELETE, &path, Some(admin), None).await }
+    };
+    for request in 0..2 {
+        for how in BREAKS {
+            let tag = world.new_tag().await;
+            tap.break_one(request, how);
+            let answer = delete(&tag.code).await;
+            tap.mend();
+            let items = world.items("TagsTable", "code", &tag.code).await.len();
+            if how == Break::AnswerLost {
+                // Sent again, and seen to be its own.
+                assert_eq!((answer.status.as_u16(), items), (204, 0), "{request}");
+                continue;
+            }
+            answer.error(503, "unavailable");
+            assert_eq!(items, 2, "{request} {how:?}");
+            assert_eq!(delete(&tag.code).await.status, 204, "{request} {how:?}");
+        }
+    }
 }

@@ -83,6 +83,11 @@ impl Backend {
         }
     }
 
+    /// Where a call from outside begins.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.shared.origin)
+    }
+
     /// Runs a call to its end.
     pub async fn call(&self, plan: CallPlan) -> Transcript {
         self.carrier.place(plan).await.unwrap()

@@ -1,7 +1,7 @@
 //! Each way a call can go: the requests that Twilio would send, with their
 //! parameters and in their order, and what each side notices.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::backend::{ACCOUNT, Backend, OWNER, VIRTUAL, VISITOR};
 use maskline_carrier::{CallPlan, CallStatus, OwnerDoes};
@@ -420,6 +420,65 @@ async fn the_first_of_several_phones_answers() {
     assert_eq!(winner.get("To"), OWNER);
     let action = backend.one("/dial-status completed");
     assert_eq!(action.get("DialCallSid"), winner.get("CallSid"));
+}
+
+#[tokio::test]
+async fn every_phone_that_rings_is_reported() {
+    let number = |last: u32| {
+        format!(
+            r#"<Number statusCallback="/status" statusCallbackEvent="initiated completed"
+                >+91987654321{last}</Number>"#
+        )
+    };
+    let numbers: String = (0..10).map(number).collect();
+    let dial = format!(r#"<Dial callerId="+14155550100">{numbers}</Dial><Say>Busy.</Say>"#);
+    let backend = Backend::with(&[("/connect", dial.as_str())]).await;
+    let transcript = backend.call(plan(OwnerDoes::Busy)).await;
+    assert_eq!(transcript.errors, []);
+    let mut story = vec!["/connect ringing"];
+    story.extend(["/status initiated"; 10]);
+    story.extend(["/status busy"; 10]);
+    assert_eq!(backend.story(), story);
+    let sids: HashSet<String> = backend
+        .seen()
+        .iter()
+        .map(|seen| seen.get("CallSid").to_owned())
+        .collect();
+    assert_eq!(sids.len(), 11, "each has a leg of its own");
+    let last = backend.seen().pop().unwrap();
+    assert_eq!(last.get("To"), "+919876543219");
+    assert_eq!(last.get("SequenceNumber"), "1");
+    assert_eq!(transcript.visitor.heard[1..], ["say: Busy.", "hang-up"]);
+}
+
+#[tokio::test]
+async fn what_is_played_takes_its_time() {
+    let document = r#"<Pause length="3"/><Redirect>/next</Redirect>"#;
+    let next = r#"<Say loop="2">Hello.</Say><Play digits="12#"/><Pause/>
+        <Gather action="/keyed" numDigits="1"><Pause length="2"/><Play loop="2" digits="1"/></Gather>"#;
+    let endless = r#"<Gather><Say loop="0">On.</Say><Say>Never.</Say></Gather><Say>Never.</Say>"#;
+    let documents = [("/connect", document), ("/next", next), ("/keyed", endless)];
+    let backend = Backend::with(&documents).await;
+    let mut plan = plan(OwnerDoes::Answers);
+    plan.keys = vec![Some("1".to_owned())];
+    let transcript = backend.call(plan).await;
+    assert_eq!(transcript.errors, []);
+    // A pause does not answer the call; what is heard does.
+    let story = ["/connect ringing", "/next ringing", "/keyed 1"];
+    assert_eq!(backend.story(), story);
+    let at = |index: usize| -> jiff::Timestamp { transcript.requests[index].at.parse().unwrap() };
+    let seconds = [1, 2].map(|index| at(index).as_second() - at(index - 1).as_second());
+    assert_eq!(seconds, [3, 1 + 1 + 5 + 1 + 2 + 5 + 5]);
+    let heard = [
+        "say: Hello.",
+        "say: Hello.",
+        "play: tones 12#",
+        "play: tones 1",
+        "play: tones 1",
+        "say: On. (again and again)",
+        "hang-up",
+    ];
+    assert_eq!(transcript.visitor.heard, heard);
 }
 
 #[tokio::test]

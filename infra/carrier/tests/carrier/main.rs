@@ -5,3 +5,4 @@
 mod backend;
 mod calls;
 mod network;
+mod rest;

@@ -25,6 +25,67 @@ pub trait Carrier {
 
     /// What the carrier is to do next, in its language.
     fn write(&self, instruction: &Instruction) -> Reply;
+
+    /// Has the carrier ring a visitor; answers with its id of that leg. Sent once:
+    /// after an ambiguous answer nobody knows whether a telephone rings.
+    fn ring(&self, call: &Ring) -> impl Future<Output = Result<String, CarrierError>>;
+
+    /// Has the carrier send a text message. Sent once, too.
+    fn send(&self, message: &Message) -> impl Future<Output = Result<(), CarrierError>>;
+}
+
+/// A call that the carrier is asked to place.
+#[derive(Debug)]
+pub struct Ring {
+    /// Whom to ring.
+    pub visitor: PhoneNumber,
+    /// What they see.
+    pub caller_id: PhoneNumber,
+    /// What is asked for instructions once they answer.
+    pub connect_url: String,
+    /// Where the end of their leg is reported.
+    pub status_url: String,
+    /// How long it rings, seconds.
+    pub ring_timeout: u32,
+}
+
+/// A text message.
+#[derive(Debug)]
+pub struct Message {
+    /// Who gets it.
+    pub to: PhoneNumber,
+    /// The messaging service that sends it.
+    pub service_sid: String,
+    /// Its text.
+    pub body: String,
+}
+
+/// Why the carrier did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CarrierError {
+    /// It cannot be that number.
+    #[error("the carrier does not take the number (code {0})")]
+    InvalidNumber(u32),
+    /// The account may not call there.
+    #[error("the carrier may not call there (code {0})")]
+    NotAllowed(u32),
+    /// Too much at once.
+    #[error("the carrier is busy")]
+    Busy {
+        /// Seconds after which to try again.
+        retry_after: u32,
+    },
+    /// Refused for a reason that lies with us: credentials, account, sender.
+    #[error("the carrier refused (status {status}, code {code})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The carrier's code.
+        code: u32,
+    },
+    /// No answer, or none that says what happened: it may have been done.
+    #[error("the carrier did not answer ({0})")]
+    Ambiguous(&'static str),
 }
 
 /// A request as it came in.

@@ -7,17 +7,14 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use serde::Deserialize;
 
 use super::{StoreError, Table, number, text};
-use crate::domain::call::{CallId, NewCall, PhoneCall, Report};
+use crate::domain::call::{CallId, NewCall, Origin, PhoneCall, Report};
 use crate::domain::tag::Line;
 use crate::domain::time::{self, Timestamp, add_seconds};
 
-/// How far back a call of the same CallSid is looked for: Twilio gives up on a
-/// webhook, its retries included, after 15 s, and on a fallback URL after as long again.
-const REPEAT_WINDOW_SECONDS: i64 = 40;
 /// How many calls a look back reads first, for one read unit. That nearly always
 /// covers the window.
 const LOOK_BACK: i32 = 8;
@@ -45,11 +42,20 @@ pub struct Page {
     pub total: u64,
 }
 
+/// What creating a call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// It is new.
+    Now(CallId),
+    /// The same request had created it before.
+    Before(CallId),
+}
+
 /// What recording a report did.
 #[derive(Debug)]
 pub enum Recorded {
-    /// It told something new.
-    News,
+    /// It told something new; the call as it is now.
+    News(Box<PhoneCall>),
     /// It changed nothing: known already, or not about the owner's leg.
     Nothing,
     /// There is no such call.
@@ -70,7 +76,7 @@ impl Calls {
         Table::Calls(&self.table)
     }
 
-    /// Creates the call, unless one of its CallSid exists on the line: then that
+    /// Creates the call, unless one of its origin exists on the line: then that
     /// one's id is the answer and nothing is written. The record's `created_at` is
     /// moved behind its predecessor's, so that numbers and times have one order.
     ///
@@ -78,18 +84,18 @@ impl Calls {
     /// loser reads in the refusal who has it, and steps on to the next place. A
     /// repeated request meets its own call either in the look back, or as the
     /// occupant of the place it wants.
-    pub async fn create(&self, line: &Line, call: NewCall) -> Result<CallId, StoreError> {
+    pub async fn create(&self, line: &Line, call: NewCall) -> Result<Created, StoreError> {
         for _ in 0..MAX_LOOKS {
             let mut newest = match self.look_back(line, &call).await? {
-                LookBack::Known(id) => return Ok(id),
+                LookBack::Known(mark) => return Ok(mark.created_for(line, &call)),
                 LookBack::Newest(newest) => newest,
             };
             for _ in 0..STEPS_A_LOOK {
                 let record = PhoneCall::after(newest.as_ref().map(Mark::place), line, &call);
                 match self.put_new(&record).await? {
-                    None => return Ok(record.id()),
-                    Some(occupant) if occupant.twilio_call_sid == call.twilio_call_sid => {
-                        return Ok(record.id());
+                    None => return Ok(Created::Now(record.id())),
+                    Some(occupant) if occupant.origin.same_request(&call.origin) => {
+                        return Ok(occupant.created_for(line, &call));
                     }
                     Some(occupant) => newest = Some(occupant),
                 }
@@ -98,15 +104,26 @@ impl Calls {
         Err(StoreError::Contended)
     }
 
+    /// The call of the same origin, if there is one on the line.
+    pub async fn find(&self, line: &Line, call: &NewCall) -> Result<Option<CallId>, StoreError> {
+        Ok(match self.look_back(line, call).await? {
+            LookBack::Known(mark) => Some(mark.id(line)),
+            LookBack::Newest(_) => None,
+        })
+    }
+
     /// The call of that id.
-    pub async fn get(&self, id: &CallId) -> Result<Option<PhoneCall>, StoreError> {
-        // Eventually consistent: what is decided on it holds for stale facts too.
+    ///
+    /// Eventually consistent reads (`latest` false) cost half, and may miss a call
+    /// that was just made.
+    pub async fn get(&self, id: &CallId, latest: bool) -> Result<Option<PhoneCall>, StoreError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
             .key("line", text(id.line.as_str()))
             .key("seq", number(id.seq))
+            .consistent_read(latest)
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(&error))?;
@@ -134,6 +151,7 @@ impl Calls {
             Report::Machine(at) => ("machineAt", time::rfc3339(at), EARLIER),
             Report::LegEnd(end) => ("legEnd", end.to_string(), GREATER),
             Report::DialEnd(end) => ("dialEnd", end.to_string(), GREATER),
+            Report::VisitorEnd(end) => ("visitorEnd", end.to_string(), GREATER),
         };
         let mut update = self
             .client
@@ -143,10 +161,11 @@ impl Calls {
             .key("seq", number(id.seq))
             .expression_attribute_names("#fact", attribute)
             .expression_attribute_values(":value", text(value))
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let mut condition = join.condition.to_owned();
         if let Some(sid) = not_leg {
-            condition.push_str(" AND twilioCallSid <> :sid");
+            condition.push_str(NOT_THE_VISITORS);
             update = update.expression_attribute_values(":sid", text(sid));
         }
         if join.ends {
@@ -158,7 +177,11 @@ impl Calls {
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(Recorded::News),
+            Ok(answer) => {
+                let item = answer.attributes.ok_or(MALFORMED)?;
+                let call = serde_dynamo::from_item(item).map_err(|_| MALFORMED)?;
+                Ok(Recorded::News(Box::new(call)))
+            }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                     Ok(match refusal.item() {
@@ -169,6 +192,22 @@ impl Calls {
                 _ => Err(StoreError::from_sdk(&error)),
             },
         }
+    }
+
+    /// Notes the carrier's id of the visitor's leg, if none is known yet.
+    pub async fn note_sid(&self, id: &CallId, call_sid: &str) -> Result<(), StoreError> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("line", text(id.line.as_str()))
+            .key("seq", number(id.seq))
+            .update_expression("SET twilioCallSid = if_not_exists(twilioCallSid, :sid)")
+            .condition_expression("attribute_exists(line)")
+            .expression_attribute_values(":sid", text(call_sid))
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| StoreError::from_sdk(&error))
     }
 
     /// Page `page`, from 1, of `limit` calls each. Every page costs the same range
@@ -289,7 +328,7 @@ impl Calls {
     }
 
     async fn look_back(&self, line: &Line, call: &NewCall) -> Result<LookBack, StoreError> {
-        let oldest_repeat = add_seconds(call.created_at, -REPEAT_WINDOW_SECONDS);
+        let oldest_repeat = add_seconds(call.created_at, -call.origin.repeat_window());
         let mut newest = None;
         let mut start = None;
         let mut limit = LOOK_BACK;
@@ -310,10 +349,9 @@ impl Calls {
                 .map_err(|error| StoreError::from_sdk(&error))?;
             let marks: Vec<Mark> = serde_dynamo::from_items(answer.items.unwrap_or_default())
                 .map_err(|_| MALFORMED)?;
-            let sid = &call.twilio_call_sid;
-            if let Some(mark) = marks.iter().find(|mark| mark.twilio_call_sid == *sid) {
-                let (line, seq) = (line.clone(), mark.seq);
-                return Ok(LookBack::Known(CallId { line, seq }));
+            let repeated = |mark: &&Mark| mark.origin.same_request(&call.origin);
+            if let Some(mark) = marks.iter().find(repeated) {
+                return Ok(LookBack::Known(mark.clone()));
             }
             let covered = marks
                 .last()
@@ -354,6 +392,9 @@ impl Calls {
 
 const MALFORMED: StoreError = StoreError::Malformed { table: "calls" };
 
+const NOT_THE_VISITORS: &str =
+    " AND (attribute_not_exists(twilioCallSid) OR twilioCallSid <> :sid)";
+
 /// How a fact joins what is known, as expressions.
 struct Join {
     update: &'static str,
@@ -374,16 +415,16 @@ const GREATER: Join = Join {
 };
 
 enum LookBack {
-    Known(CallId),
+    Known(Mark),
     Newest(Option<Mark>),
 }
 
 /// What of a call finding its place needs.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Mark {
     seq: u64,
-    twilio_call_sid: String,
+    origin: Origin,
     #[serde(with = "time::text")]
     created_at: Timestamp,
     expires_at: i64,
@@ -396,11 +437,25 @@ struct Cutoff {
 }
 
 impl Mark {
+    fn id(&self, line: &Line) -> CallId {
+        let (line, seq) = (line.clone(), self.seq);
+        CallId { line, seq }
+    }
+
+    /// What this record is to a call of the same request: its own where the answer to
+    /// the write was lost and the write sent again, else a repetition's.
+    fn created_for(&self, line: &Line, call: &NewCall) -> Created {
+        match self.origin == call.origin {
+            true => Created::Now(self.id(line)),
+            false => Created::Before(self.id(line)),
+        }
+    }
+
     fn place(&self) -> (u64, Timestamp) {
         (self.seq, self.created_at)
     }
 
-    const ATTRIBUTES: &str = "seq, twilioCallSid, createdAt, expiresAt";
+    const ATTRIBUTES: &str = "seq, origin, createdAt, expiresAt";
 
     /// By its own date, or by today's retention where that was shortened since.
     fn expired(&self, cutoff: Cutoff) -> bool {
@@ -417,7 +472,7 @@ mod tests {
         let created: Timestamp = Timestamp::UNIX_EPOCH;
         let mark = Mark {
             seq: 1,
-            twilio_call_sid: String::new(),
+            origin: Origin::once(1),
             created_at: created,
             expires_at: 100,
         };

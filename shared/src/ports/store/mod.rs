@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 pub mod calls;
+pub mod rate_limits;
 pub mod tags;
 
 /// How long one attempt of a request may take.
@@ -72,7 +73,9 @@ impl StoreError {
 /// only the share that the function's memory buys.
 pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
     let request = match table {
-        Table::Tags(name) => client.get_item().table_name(name).key("pk", text("-")),
+        Table::Tags(name) | Table::RateLimits(name) => {
+            client.get_item().table_name(name).key("pk", text("-"))
+        }
         Table::Calls(name) => client
             .get_item()
             .table_name(name)
@@ -91,6 +94,8 @@ pub enum Table<'a> {
     Tags(&'a str),
     /// [`calls`]
     Calls(&'a str),
+    /// [`rate_limits`]
+    RateLimits(&'a str),
 }
 
 type AttributeValue = aws_sdk_dynamodb::types::AttributeValue;

@@ -85,7 +85,7 @@ impl Tags {
     /// Creates or replaces a tag with all its copies, or changes nothing.
     ///
     /// Each race is settled by a condition of the one transaction: two changes of
-    /// one tag by its version, two tags for one number by the number's item, two
+    /// one tag by its version and line, two tags for one number by the number's item, two
     /// new tags that drew the same extension by the extension's item.
     pub async fn put(&self, spec: TagSpec, now: Timestamp) -> Result<Stored, PutError> {
         for _ in 0..TRIES {
@@ -103,6 +103,28 @@ impl Tags {
             }
         }
         Err(StoreError::Contended.into())
+    }
+
+    /// Deletes a tag with all its copies, or changes nothing; `false` if there is none.
+    ///
+    /// That the tag is unchanged is the only condition: its copies change with it.
+    pub async fn delete(&self, code: &TagCode) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let Some(old) = self.by_code(code).await? else {
+                return Ok(false);
+            };
+            let mut items = vec![
+                self.delete_if(code_key(&old.code), Some(unchanged(&old)))?,
+                self.delete_if(extension_key(&old.extension), None)?,
+            ];
+            if let Some(own) = &old.virtual_number {
+                items.push(self.delete_if(number_key(own), None)?);
+            }
+            if let Written::Yes = self.transact(items).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Contended)
     }
 
     async fn read(&self, key: String) -> Result<Option<Tag>, StoreError> {
@@ -124,8 +146,8 @@ impl Tags {
 
     async fn write(&self, old: Option<&Tag>, new: &Tag) -> Result<Written, StoreError> {
         let code = text(new.code.as_str());
-        let unchanged = match old {
-            Some(old) => Condition::new("version = :version").with(":version", number(old.version)),
+        let still = match old {
+            Some(old) => unchanged(old),
             None => Condition::new("attribute_not_exists(pk)"),
         };
         let mine = Condition::new("attribute_not_exists(pk) OR code = :code").with(":code", code);
@@ -135,7 +157,7 @@ impl Tags {
         };
 
         let mut items = vec![
-            self.put_if(new, code_key(&new.code), unchanged)?,
+            self.put_if(new, code_key(&new.code), still)?,
             self.put_if(new, extension_key(&new.extension), extension_free)?,
         ];
         if let Some(own) = &new.virtual_number {
@@ -145,14 +167,14 @@ impl Tags {
             .and_then(|old| old.virtual_number.as_ref())
             .filter(|own| new.virtual_number.as_ref() != Some(own));
         if let Some(own) = given_up {
-            let delete = Delete::builder()
-                .table_name(&self.table)
-                .key(PK, text(number_key(own)))
-                .build()
-                .map_err(|_| StoreError::Refused("construction".into()))?;
-            items.push(TransactWriteItem::builder().delete(delete).build());
+            items.push(self.delete_if(number_key(own), None)?);
         }
+        self.transact(items).await
+    }
 
+    /// Writes all the items or none. The SDK names the request, so that one which is
+    /// sent again after its answer was lost is not taken for another.
+    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Written, StoreError> {
         let sent = self
             .client
             .transact_write_items()
@@ -182,6 +204,25 @@ impl Tags {
             .build()
             .map_err(|_| StoreError::Refused("construction".into()))?;
         Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn delete_if(
+        &self,
+        key: String,
+        condition: Option<Condition>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let (expression, values) = match condition {
+            Some(condition) => (Some(condition.expression.to_owned()), condition.values),
+            None => (None, None),
+        };
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .key(PK, text(key))
+            .set_condition_expression(expression)
+            .set_expression_attribute_values(values)
+            .build()
+            .map_err(|_| StoreError::Refused("construction".into()))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 }
 
@@ -240,6 +281,14 @@ impl Condition {
             .insert(name.to_owned(), value);
         self
     }
+}
+
+/// The tag is still as it was read. The line, because one that was deleted and made
+/// again counts its versions from 1 again.
+fn unchanged(old: &Tag) -> Condition {
+    Condition::new("version = :version AND line = :line")
+        .with(":version", number(old.version))
+        .with(":line", text(old.line.as_str()))
 }
 
 fn code_key(code: &TagCode) -> String {

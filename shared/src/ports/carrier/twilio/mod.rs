@@ -1,7 +1,8 @@
 //! Twilio: signed form-encoded webhooks in, TwiML out.
 
 use super::{
-    BadForm, Bridge, Carrier, Forged, Form, Incoming, Instruction, Keyed, LegReport, Reply, Webhook,
+    BadForm, Bridge, Carrier, CarrierError, Forged, Form, Incoming, Instruction, Keyed, LegReport,
+    Message, Reply, Ring, Webhook,
 };
 use crate::domain::call::{End, EndStatus, Report, Visitor};
 use crate::domain::phone::PhoneNumber;
@@ -9,6 +10,7 @@ use crate::domain::secret::Secret;
 use crate::domain::tag::Extension;
 use crate::domain::time::Timestamp;
 
+mod rest;
 mod signature;
 mod twiml;
 
@@ -19,14 +21,21 @@ use twiml::{Dial, Gather, Number, Twiml};
 pub struct Twilio {
     account_sid: String,
     auth_token: Secret,
+    api_base_url: String,
 }
 
 impl Twilio {
-    /// An account by its SID, with the auth token that signs its webhooks.
-    pub fn new(account_sid: impl Into<String>, auth_token: Secret) -> Self {
+    /// An account by its SID, with the auth token that signs its webhooks, and the
+    /// origin of its REST API.
+    pub fn new(
+        account_sid: impl Into<String>,
+        auth_token: Secret,
+        api_base_url: impl Into<String>,
+    ) -> Self {
         Twilio {
             account_sid: account_sid.into(),
             auth_token,
+            api_base_url: api_base_url.into(),
         }
     }
 }
@@ -132,6 +141,28 @@ impl Carrier for Twilio {
             body: twiml::write(&verbs),
         }
     }
+
+    async fn ring(&self, call: &Ring) -> Result<String, CarrierError> {
+        let timeout = call.ring_timeout.to_string();
+        let fields = [
+            ("To", call.visitor.expose()),
+            ("From", call.caller_id.expose()),
+            ("Url", call.connect_url.as_str()),
+            ("Timeout", timeout.as_str()),
+            ("StatusCallback", call.status_url.as_str()),
+            ("StatusCallbackEvent", "completed"),
+        ];
+        self.post("Calls", &fields).await
+    }
+
+    async fn send(&self, message: &Message) -> Result<(), CarrierError> {
+        let fields = [
+            ("To", message.to.expose()),
+            ("MessagingServiceSid", message.service_sid.as_str()),
+            ("Body", message.body.as_str()),
+        ];
+        self.post("Messages", &fields).await.map(drop)
+    }
 }
 
 fn dial(bridge: &Bridge) -> Dial {
@@ -211,7 +242,7 @@ mod tests {
     use super::*;
 
     fn twilio() -> Twilio {
-        Twilio::new("AC1", Secret::new("12345"))
+        Twilio::new("AC1", Secret::new("12345"), "http://localhost")
     }
 
     fn form(fields: &[(&str, &str)]) -> Form {

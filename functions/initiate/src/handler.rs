@@ -1,0 +1,268 @@
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
+use maskline::domain::limit::{Deed, Limit, Subject};
+use maskline::domain::phone::{Country, PhoneNumber};
+use maskline::domain::tag::{Tag, TagCode};
+use maskline::domain::time::{Timestamp, add_seconds};
+use maskline::lambda::http::{Request, Response};
+use maskline::lambda::{CallTimes, Function, Start};
+use maskline::ports::carrier::twilio::Twilio;
+use maskline::ports::carrier::{Carrier, CarrierError, Ring};
+use maskline::ports::store::Table;
+use maskline::ports::store::calls::{Calls, Created};
+use maskline::ports::store::rate_limits::{Checked, RateLimits};
+use maskline::ports::store::tags::Tags;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The most that metadata may hold, bytes as JSON.
+const MAX_METADATA: usize = 512;
+/// The longest idempotency key, bytes.
+const MAX_KEY: usize = 255;
+
+pub struct Initiate {
+    carrier: Twilio,
+    tags: Tags,
+    calls: Calls,
+    rate_limits: RateLimits,
+    per_ip: Limit,
+    per_visitor: Limit,
+    per_tag: Limit,
+    shared_number: PhoneNumber,
+    default_country: Country,
+    allowed_countries: Vec<Country>,
+    connect_url: String,
+    status_url: String,
+    times: CallTimes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    visitor_phone: String,
+    metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    message: &'static str,
+    call_sid: &'a str,
+    virtual_number: &'a str,
+    status: &'static str,
+    virtual_call_id: String,
+}
+
+/// A request that is in order.
+struct Asked {
+    code: TagCode,
+    visitor: PhoneNumber,
+    metadata: Map<String, Value>,
+    origin: Origin,
+    /// Whether the request may be a repetition.
+    keyed: bool,
+}
+
+impl Function for Initiate {
+    const NAME: &'static str = "initiate";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        let env = &start.env;
+        Ok(Initiate {
+            carrier: env.twilio()?,
+            tags: start.tags()?,
+            calls: start.calls()?,
+            rate_limits: start.rate_limits()?,
+            per_ip: env.limit("LIMIT_INITIATE_PER_IP")?,
+            per_visitor: env.limit("LIMIT_INITIATE_PER_VISITOR")?,
+            per_tag: env.limit("LIMIT_INITIATE_PER_TAG")?,
+            shared_number: env.shared_number()?,
+            default_country: env.default_country()?,
+            allowed_countries: env.allowed_countries()?,
+            connect_url: env.webhook_url("CONNECT_URL")?,
+            status_url: env.webhook_url("STATUS_URL")?,
+            times: CallTimes::from_env(env)?,
+        })
+    }
+
+    fn first_table(&self) -> Table<'_> {
+        self.rate_limits.table()
+    }
+
+    async fn handle(&self, request: &Request) -> Result<Response, Error> {
+        let now = Timestamp::now();
+        let asked = self.read(request)?;
+        let tag = self.tags.by_code(&asked.code).await?;
+        let tag = tag
+            .filter(|tag| tag.enabled)
+            .ok_or(Error::NotFound("tag"))?;
+        let call = self.new_call(&tag, &asked, now);
+        if asked.keyed
+            && let Some(id) = self.calls.find(&tag.line, &call).await?
+        {
+            return self.repeated(&id, now).await;
+        }
+        let ip = Subject::Ip(request.source_ip());
+        self.limit(&ip, self.per_ip, now).await?;
+        self.limit(&Subject::Number(&asked.visitor), self.per_visitor, now)
+            .await?;
+        self.limit(&Subject::Line(&tag.line), self.per_tag, now)
+            .await?;
+
+        // The record first: it is finished whatever happens to this process, and
+        // callbacks that overtake the carrier's answer find their call.
+        match self.calls.create(&tag.line, call.clone()).await? {
+            Created::Before(id) => self.repeated(&id, now).await,
+            Created::Now(id) => self.ring(&id, asked.visitor, call.virtual_number).await,
+        }
+    }
+}
+
+impl Initiate {
+    fn read(&self, request: &Request) -> Result<Asked, Error> {
+        let code = request.path_parameter("shortCode")?;
+        let body: Body = request.json()?;
+        let field = "visitorPhone";
+        let visitor = PhoneNumber::read(&body.visitor_phone, self.default_country)
+            .map_err(|problem| Error::InvalidPhone { field, problem })?;
+        visitor
+            .check_diallable(&self.allowed_countries)
+            .map_err(|problem| Error::DestinationNotAllowed { field, problem })?;
+        let metadata = body.metadata.unwrap_or_default();
+        if serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len()) > MAX_METADATA {
+            let problem = format_args!("must be at most {MAX_METADATA} bytes of JSON");
+            return Err(Error::field("metadata", problem));
+        }
+        let key = request.header("idempotency-key");
+        if key.is_some_and(|key| key.is_empty() || key.len() > MAX_KEY) {
+            let problem = format_args!("must be 1 to {MAX_KEY} bytes");
+            return Err(Error::field("Idempotency-Key", problem));
+        }
+        let random = getrandom::u64().map_err(|_| Error::Unavailable("randomness".to_owned()))?;
+        let origin = match key {
+            Some(key) => Origin::key(&self.rate_limits.fingerprint(key), random),
+            None => Origin::once(random),
+        };
+        let keyed = key.is_some();
+        Ok(Asked {
+            code,
+            visitor,
+            metadata,
+            origin,
+            keyed,
+        })
+    }
+
+    fn new_call(&self, tag: &Tag, asked: &Asked, now: Timestamp) -> NewCall {
+        let own_number = tag.virtual_number.clone();
+        NewCall {
+            tag: tag.code.clone(),
+            owner_phone: tag.owner_phone.clone(),
+            visitor: Visitor::Number(asked.visitor.clone()),
+            virtual_number: own_number.unwrap_or_else(|| self.shared_number.clone()),
+            origin: asked.origin.clone(),
+            twilio_call_sid: None,
+            metadata: asked.metadata.clone(),
+            created_at: now,
+            lapses_at: self.times.lapse(now),
+            expires_at: add_seconds(now, self.times.retention_seconds).as_second(),
+        }
+    }
+
+    async fn limit(&self, who: &Subject<'_>, limit: Limit, now: Timestamp) -> Result<(), Error> {
+        match self
+            .rate_limits
+            .check(who, Deed::Initiate, limit, now)
+            .await?
+        {
+            Checked::Within { .. } => Ok(()),
+            Checked::Over { retry_after } => Err(Error::RateLimited { retry_after }),
+        }
+    }
+
+    /// Has the carrier ring, once. Whatever it answers, the record says how it went.
+    async fn ring(
+        &self,
+        id: &CallId,
+        visitor: PhoneNumber,
+        virtual_number: PhoneNumber,
+    ) -> Result<Response, Error> {
+        let ring = Ring {
+            visitor,
+            caller_id: virtual_number.clone(),
+            connect_url: format!("{}?call={id}", self.connect_url),
+            status_url: format!("{}?call={id}&leg=visitor", self.status_url),
+            ring_timeout: self.times.ring_timeout,
+        };
+        let sid = match self.carrier.ring(&ring).await {
+            Ok(sid) => sid,
+            Err(error) => {
+                let now = Timestamp::now();
+                let failed = Report::VisitorEnd(End::ours(EndStatus::Failed, now));
+                // Where this fails, too, the record lapses.
+                if let Err(error) = self.calls.record(id, failed, None, now).await {
+                    tracing::error!(%error, "a refused call was not recorded as failed");
+                }
+                return Err(refused(&error));
+            }
+        };
+        // The telephone rings already: connect notes the id where this fails.
+        if let Err(error) = self.calls.note_sid(id, &sid).await {
+            tracing::error!(%error, "the carrier's id of a call was not noted");
+        }
+        answer(id, &sid, &virtual_number)
+    }
+
+    /// Answers with the call that the same request made before.
+    async fn repeated(&self, id: &CallId, now: Timestamp) -> Result<Response, Error> {
+        let call = self
+            .calls
+            .get(id, true)
+            .await?
+            .ok_or(Error::NotFound("call"))?;
+        match &call.call.twilio_call_sid {
+            Some(sid) => answer(id, sid, &call.call.virtual_number),
+            None if call.outcome(now).status == Status::Ended(EndStatus::Failed) => {
+                let cause = "the first request with this Idempotency-Key failed";
+                Err(Error::UpstreamFailed(cause.to_owned()))
+            }
+            None => Err(Error::Conflict(
+                "the first request with this Idempotency-Key is still running",
+            )),
+        }
+    }
+}
+
+fn answer(id: &CallId, sid: &str, virtual_number: &PhoneNumber) -> Result<Response, Error> {
+    let answer = Answer {
+        message: "We are calling you; the owner is connected when you answer.",
+        call_sid: sid,
+        virtual_number: virtual_number.expose(),
+        status: "initiated",
+        virtual_call_id: id.to_string(),
+    };
+    Response::json(201, &answer)
+}
+
+/// The carrier's refusal as ours.
+fn refused(error: &CarrierError) -> Error {
+    use maskline::domain::phone::{InvalidPhone, NotDiallable};
+    let field = "visitorPhone";
+    match error {
+        CarrierError::InvalidNumber(_) => {
+            let problem = InvalidPhone::NotANumber;
+            Error::InvalidPhone { field, problem }
+        }
+        CarrierError::NotAllowed(_) => {
+            let problem = NotDiallable::Country;
+            Error::DestinationNotAllowed { field, problem }
+        }
+        CarrierError::Busy { retry_after } => Error::Busy {
+            retry_after: *retry_after,
+        },
+        CarrierError::Refused { .. } | CarrierError::Ambiguous(_) => {
+            Error::UpstreamFailed(error.to_string())
+        }
+    }
+}

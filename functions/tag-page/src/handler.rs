@@ -1,0 +1,51 @@
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::phone::PhoneNumber;
+use maskline::domain::tag::TagCode;
+use maskline::lambda::http::{Request, Response};
+use maskline::lambda::{Function, Start};
+use maskline::ports::store::{Table, tags::Tags};
+
+use crate::page;
+
+const NOT_FOUND: Error = Error::NotFound("tag");
+
+pub struct TagPage {
+    tags: Tags,
+    shared_number: PhoneNumber,
+}
+
+impl Function for TagPage {
+    const NAME: &'static str = "tag-page";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        Ok(TagPage {
+            tags: start.tags()?,
+            shared_number: start.env.shared_number()?,
+        })
+    }
+
+    fn first_table(&self) -> Table<'_> {
+        self.tags.table()
+    }
+
+    async fn handle(&self, request: &Request) -> Result<Response, Error> {
+        // A code that is none, an unknown one and a disabled tag all look the same.
+        let code: TagCode = request.path_parameter("shortCode").map_err(|_| NOT_FOUND)?;
+        let tag = self.tags.by_code(&code).await?.filter(|tag| tag.enabled);
+        let tag = tag.ok_or(NOT_FOUND)?;
+        let body = page::call(&tag, &self.shared_number);
+        Ok(Response::html(200, page::policy(), body))
+    }
+
+    fn refuse(&self, error: &Error) -> Response {
+        let (status, _) = error.status();
+        let body = match error {
+            Error::NotFound(_) => page::not_found(),
+            error if error.is_internal() => page::unavailable(),
+            // A body that no browser sends with a GET.
+            error => return Response::error(error),
+        };
+        Response::html(status, page::policy(), body)
+    }
+}

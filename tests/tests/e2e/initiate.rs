@@ -1,0 +1,394 @@
+//! Calls on request: the carrier is asked once, and the record always ends.
+
+use std::time::{Duration, Instant};
+
+use maskline_tests::{Answer, Asking, TestTag, World, own_number, phone, unique, world};
+use serde_json::{Value, json};
+
+/// Waits for the carrier to have carried a call out.
+async fn finished(world: &World, visitor: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let asked = world.asked("calls", visitor).await;
+        let call = &asked["accepted"][0];
+        if call["transcript"].is_object() {
+            return call.clone();
+        }
+        assert!(Instant::now() < deadline, "never finished: {asked}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn accepted(world: &World, visitor: &str) -> usize {
+    world.asked("calls", visitor).await["accepted"]
+        .as_array()
+        .unwrap()
+        .len()
+}
+
+async fn ask(world: &World, tag: &TestTag, visitor: &str) -> Answer {
+    world.initiate(&tag.code, visitor, Asking::default()).await
+}
+
+#[tokio::test]
+async fn a_visitor_is_rung_then_the_owner_and_they_talk() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let visitor = phone();
+    let metadata = json!({"page": "car park", "spot": 7});
+    let asking = Asking {
+        metadata: Some(metadata.clone()),
+        ..Asking::default()
+    };
+    let answer = world
+        .initiate(&tag.code.to_uppercase(), &visitor[3..], asking)
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let body = answer.json();
+    let mut names: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "callSid",
+            "message",
+            "status",
+            "virtualCallId",
+            "virtualNumber"
+        ]
+    );
+    assert_eq!(body["status"], "initiated");
+    assert_eq!(body["virtualNumber"], world.shared_number());
+    assert!(!answer.text.contains(&visitor[3..]));
+
+    let call = finished(world, &visitor).await;
+    let transcript = &call["transcript"];
+    assert_eq!(transcript["errors"], json!([]), "{transcript}");
+    assert_eq!(transcript["visitor"]["saw"], world.shared_number());
+    assert_eq!(transcript["owner"]["saw"], world.shared_number());
+    assert_eq!(transcript["ownerSawVisitorNumber"], false);
+    let entry = world.only_call(&tag).await;
+    assert_eq!(
+        (&entry["status"], &entry["duration"]),
+        (&json!("completed"), &json!(42))
+    );
+    assert_eq!(
+        (&entry["_id"], &entry["twilioCallSid"]),
+        (&body["virtualCallId"], &body["callSid"])
+    );
+    assert_eq!(entry["metadata"], metadata);
+    assert_eq!(
+        entry["visitorPhone"],
+        format!("+91********{}", &visitor[11..])
+    );
+}
+
+#[tokio::test]
+async fn callbacks_that_overtake_the_answer_find_their_call() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let visitor = phone();
+    world
+        .behave(&visitor, &json!({"rest": {"callbacksBeforeAnswer": true}}))
+        .await;
+    let answer = ask(world, &tag, &visitor).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let entry = world.only_call(&tag).await;
+    assert_eq!(entry["status"], "completed");
+    assert_eq!(entry["twilioCallSid"], answer.json()["callSid"]);
+}
+
+#[tokio::test]
+async fn a_visitor_who_is_not_reached_ends_the_call() {
+    let world = world();
+    for (does, status) in [
+        ("busy", "busy"),
+        ("noAnswer", "no-answer"),
+        ("fails", "failed"),
+    ] {
+        let tag = world.new_tag().await;
+        let visitor = phone();
+        world
+            .behave(&visitor, &json!({"visitor": {"does": does}}))
+            .await;
+        assert_eq!(ask(world, &tag, &visitor).await.status, 201);
+        finished(world, &visitor).await;
+        let entry = world.only_call(&tag).await;
+        assert_eq!(
+            (&entry["status"], &entry["duration"]),
+            (&json!(status), &json!(0)),
+            "{does}"
+        );
+    }
+}
+
+/// What the carrier refuses, and what the client and the history say then.
+#[tokio::test]
+async fn the_carriers_refusals_become_ours() {
+    let world = world();
+    for (rest, status, code, retry_after) in [
+        (
+            json!({"status": 400, "errorCode": 21211}),
+            400,
+            "invalid_phone",
+            None,
+        ),
+        (
+            json!({"status": 400, "errorCode": 21215}),
+            403,
+            "destination_not_allowed",
+            None,
+        ),
+        (
+            json!({"status": 429, "errorCode": 20429, "retryAfter": 7}),
+            503,
+            "unavailable",
+            Some(7),
+        ),
+        (
+            json!({"status": 429, "errorCode": 20429}),
+            503,
+            "unavailable",
+            Some(1),
+        ),
+        (
+            json!({"status": 401, "errorCode": 20003}),
+            502,
+            "upstream_failed",
+            None,
+        ),
+        (
+            json!({"status": 400, "errorCode": 21210}),
+            502,
+            "upstream_failed",
+            None,
+        ),
+        (json!({"status": 500}), 502, "upstream_failed", None),
+        (json!({"status": 503}), 502, "upstream_failed", None),
+        (
+            json!({"status": 503, "dropConnection": true}),
+            502,
+            "upstream_failed",
+            None,
+        ),
+    ] {
+        let tag = world.new_tag().await;
+        let visitor = phone();
+        world.behave(&visitor, &json!({"rest": rest})).await;
+        let answer = ask(world, &tag, &visitor).await;
+        let message = answer.error(status, code);
+        assert!(!message.contains(&visitor[3..]), "{message}");
+        if retry_after.is_some() {
+            assert_eq!(answer.retry_after, retry_after);
+        }
+        let asked = world.asked("calls", &visitor).await;
+        let requests = asked["accepted"].as_array().unwrap().len()
+            + asked["refused"].as_array().unwrap().len();
+        assert!(requests <= 1, "never a second time: {asked}");
+        let entry = world.only_call(&tag).await;
+        assert_eq!(
+            (&entry["status"], &entry["twilioCallSid"]),
+            (&json!("failed"), &Value::Null),
+            "{rest}"
+        );
+        assert!(entry["endedAt"].is_string());
+    }
+}
+
+/// The carrier took the request, and its answer was lost: the client is told that it
+/// failed, nothing is sent again, and the record follows what the telephones do.
+#[tokio::test]
+async fn an_ambiguous_create_is_never_sent_again() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let visitor = phone();
+    world
+        .behave(&visitor, &json!({"rest": {"dropConnection": true}}))
+        .await;
+    ask(world, &tag, &visitor)
+        .await
+        .error(502, "upstream_failed");
+    finished(world, &visitor).await;
+    assert_eq!(accepted(world, &visitor).await, 1);
+    let entry = world.only_call(&tag).await;
+    assert_eq!(entry["status"], "completed", "they did talk");
+    assert!(entry["twilioCallSid"].is_string());
+}
+
+/// Slower than we wait.
+#[tokio::test]
+async fn a_carrier_that_is_too_slow() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let visitor = phone();
+    let slow = json!({"visitor": {"does": "noAnswer"}, "rest": {"delayMs": 20_000}});
+    world.behave(&visitor, &slow).await;
+    ask(world, &tag, &visitor)
+        .await
+        .error(502, "upstream_failed");
+    assert_eq!(accepted(world, &visitor).await, 1);
+    let entry = world.only_call(&tag).await;
+    let status = entry["status"].as_str().unwrap();
+    assert!(["failed", "no-answer"].contains(&status), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_rings_nobody() {
+    let world = world();
+    let tag: &'static TestTag = Box::leak(Box::new(world.new_tag().await));
+    let visitor: &'static str = Box::leak(phone().into_boxed_str());
+    let key: &'static str = Box::leak(format!("key-{}", unique()).into_boxed_str());
+    let asking = || Asking {
+        key: Some(key),
+        ..Asking::default()
+    };
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        running.spawn(async move { world.initiate(&tag.code, visitor, asking()).await });
+    }
+    while let Some(answer) = running.join_next().await {
+        let answer = answer.unwrap();
+        if answer.status != 201 {
+            answer.error(409, "conflict");
+        }
+    }
+    let again = world.initiate(&tag.code, visitor, asking()).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    let entry = world.only_call(tag).await;
+    assert_eq!(again.json()["virtualCallId"], entry["_id"]);
+    assert_eq!(accepted(world, visitor).await, 1);
+    // Another tag's key is another key.
+    let other = world.new_tag().await;
+    let answer = world.initiate(&other.code, visitor, asking()).await;
+    assert_ne!(answer.json()["virtualCallId"], entry["_id"]);
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_and_leave_nothing() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let path = format!("/api/v1/call/{}/initiate", tag.code);
+    let post = async |body: Value| {
+        world
+            .api(reqwest::Method::POST, &path, None, Some(&body))
+            .await
+    };
+    for (body, status, code, field) in [
+        (json!({}), 400, "bad_request", "visitorPhone"),
+        (
+            json!({"visitorPhone": 7}),
+            400,
+            "bad_request",
+            "visitorPhone",
+        ),
+        (
+            json!({"visitorPhone": "100"}),
+            400,
+            "invalid_phone",
+            "visitorPhone",
+        ),
+        (
+            json!({"visitorPhone": "98765x"}),
+            400,
+            "invalid_phone",
+            "visitorPhone",
+        ),
+        (
+            json!({"visitorPhone": "+33612345678"}),
+            403,
+            "destination_not_allowed",
+            "visitorPhone",
+        ),
+        (
+            json!({"visitorPhone": "+449012345678"}),
+            403,
+            "destination_not_allowed",
+            "visitorPhone",
+        ),
+        (
+            json!({"visitorPhone": phone(), "metadata": []}),
+            400,
+            "bad_request",
+            "metadata",
+        ),
+        (
+            json!({"visitorPhone": phone(), "metadata": {"a": "x".repeat(600)}}),
+            400,
+            "bad_request",
+            "metadata",
+        ),
+    ] {
+        let message = post(body).await.error(status, code);
+        assert!(message.contains(field), "{message}");
+    }
+    let keyed = Asking {
+        key: Some(""),
+        ..Asking::default()
+    };
+    world
+        .initiate(&tag.code, &phone(), keyed)
+        .await
+        .error(400, "bad_request");
+    ask(
+        world,
+        &TestTag {
+            code: "nobodys-tag".into(),
+            ..tag_like(&tag)
+        },
+        &phone(),
+    )
+    .await
+    .error(404, "not_found");
+    assert_eq!(world.history(&tag, "").await["total"], 0);
+}
+
+fn tag_like(tag: &TestTag) -> TestTag {
+    TestTag {
+        code: tag.code.clone(),
+        owner: tag.owner.clone(),
+        extension: tag.extension.clone(),
+    }
+}
+
+#[tokio::test]
+async fn a_tag_with_its_own_number_calls_from_it() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let own = own_number();
+    let body = json!({
+        "ownerId": tag.owner, "ownerPhone": "+919876543210", "label": "Van",
+        "virtualNumber": own, "enabled": true
+    });
+    assert_eq!(world.put_tag(&tag.code, &body).await.status, 200);
+    let visitor = phone();
+    assert_eq!(
+        ask(world, &tag, &visitor).await.json()["virtualNumber"],
+        own.as_str()
+    );
+    assert_eq!(
+        finished(world, &visitor).await["transcript"]["owner"]["saw"],
+        own.as_str()
+    );
+}
+
+/// A call whose callbacks never come is over once it cannot be alive any more.
+#[tokio::test]
+async fn a_call_that_nobody_reports_lapses() {
+    let world = world();
+    let tag = world.new_tag().await;
+    world.dial(&tag, &maskline_tests::call_sid()).await;
+    let item = &world.items("CallsTable", "tag", &tag.code).await[0];
+    assert_eq!(world.only_call(&tag).await["status"], "initiated");
+    let past = "2026-01-01T00:00:00.000Z";
+    let update = json!({
+        "TableName": "CallsTable", "Key": {"line": item["line"], "seq": item["seq"]},
+        "UpdateExpression": "SET lapsesAt = :then",
+        "ExpressionAttributeValues": {":then": {"S": past}}
+    });
+    world.dynamodb("UpdateItem", &update).await;
+    let entry = world.only_call(&tag).await;
+    assert_eq!(
+        (&entry["status"], &entry["endedAt"]),
+        (&json!("failed"), &json!(past))
+    );
+}
