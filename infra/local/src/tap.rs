@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::Error;
 use crate::log::lock;
@@ -48,6 +49,7 @@ pub enum Break {
 pub struct Tap {
     url: String,
     state: Arc<Mutex<Noted>>,
+    broken: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ struct Line {
     store_url: String,
     client: reqwest::Client,
     state: Arc<Mutex<Noted>>,
+    broken: watch::Sender<bool>,
 }
 
 impl Tap {
@@ -75,16 +78,19 @@ impl Tap {
             .map_err(Error::io("the tap"))?;
         let address = listener.local_addr().map_err(Error::io("the tap"))?;
         let state = Arc::default();
+        let broken = watch::Sender::new(false);
         let line = Line {
             store_url: store_url.to_owned(),
             client: http_client()?,
             state: Arc::clone(&state),
+            broken: broken.clone(),
         };
         let router = Router::new().fallback(pass_on).with_state(line);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Tap {
             url: format!("http://{address}"),
             state,
+            broken,
         })
     }
 
@@ -103,6 +109,14 @@ impl Tap {
         let mut state = lock(&self.state);
         state.attempts.clear();
         state.plan = Some((after, how));
+        self.broken.send_replace(false);
+    }
+
+    /// Waits until a request has been broken since [`Tap::break_one`].
+    pub async fn broken(&self) {
+        let mut count = self.broken.subscribe();
+        // The sender lives in this tap.
+        let _ = count.wait_for(|broken| *broken).await;
     }
 
     /// Lets everything through again.
@@ -125,6 +139,9 @@ impl Line {
         let operation = text("x-amz-target").and_then(|target| target.split('.').nth(1));
         let operation = operation.unwrap_or_default().to_owned();
         let broken = self.breaks(text("amz-sdk-invocation-id"));
+        if broken.is_some() {
+            self.broken.send_replace(true);
+        }
         match broken {
             Some(Break::Throttled) => {
                 return Ok(refusal(400, "ProvisionedThroughputExceededException"));

@@ -5,12 +5,15 @@
 mod bad_input;
 mod callbacks;
 mod calls;
+mod crashes;
 mod dependencies;
 mod events;
 mod faults;
 mod history;
+mod hostile;
 mod initiate;
 mod limits;
+mod missed_calls;
 mod published_keys;
 mod signature;
 mod tag_page;

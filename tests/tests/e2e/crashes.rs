@@ -1,0 +1,95 @@
+//! A function killed between two requests to the store: nothing is half-written that
+//! nothing will finish.
+
+use std::process::Command;
+
+use maskline_local::store::Store;
+use maskline_local::tap::{Break, Tap};
+use maskline_tests::{Asking, World, call_sid, phone, unlimited};
+use serde_json::json;
+
+/// Waits until a function waits for the tap, and kills it there.
+async fn kill(world: &World, function: &str) {
+    let pids = world.stack.pids(function);
+    assert!(!pids.is_empty());
+    for pid in pids {
+        let killed = Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_request() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let store_url = format!("http://{}", listener.local_addr().unwrap());
+    let _store = Store::start(listener, None).unwrap();
+    let tap = Tap::start(&store_url).await.unwrap();
+    let options = unlimited()
+        .with("AWS_ENDPOINT_URL_DYNAMODB", tap.url())
+        .with("MAX_CONCURRENCY", "1");
+    let world: &'static World = Box::leak(Box::new(World::start_aside(options)));
+
+    for (function, requests) in [("connect", 3), ("initiate", 8)] {
+        for n in 0..requests {
+            let tag: &'static _ = Box::leak(Box::new(world.new_tag().await));
+            let visitor = phone();
+            let silent =
+                json!({"visitor": {"does": "noAnswer"}, "network": {"lose": ["completed"]}});
+            world.behave(&visitor, &silent).await;
+            let sid = call_sid();
+            let ask = async |sid: String, visitor: String| match function {
+                "connect" => {
+                    let digits = Some(tag.extension.as_str());
+                    world.connect(&sid, world.shared_number(), digits).await
+                }
+                _ => {
+                    let asking = Asking {
+                        key: Some(&sid),
+                        ..Asking::default()
+                    };
+                    world.initiate(&tag.code, &visitor, asking).await
+                }
+            };
+            tap.break_one(n, Break::Silence);
+            let asking = ask(sid.clone(), visitor.clone());
+            let killing = async {
+                tap.broken().await;
+                kill(world, function).await;
+            };
+            let (answer, ()) = tokio::join!(asking, killing);
+            tap.mend();
+            assert!(
+                answer.status.as_u16() >= 500,
+                "{function} {n}: {}",
+                answer.text
+            );
+
+            // Whatever is there has an end, if only because it lapses.
+            let history = world.history(tag, "").await;
+            let left = history["total"].as_u64().unwrap();
+            assert!(left <= 1, "{function} {n}: {history}");
+            let items = world.items("CallsTable", "tag", &tag.code).await;
+            assert!(items.iter().all(|item| item["lapsesAt"]["S"].is_string()));
+            println!(
+                "{function:<9} killed at request {n}: {} records left",
+                items.len()
+            );
+
+            // Twilio, or the visitor, asks again.
+            let again = ask(sid, visitor.clone()).await;
+            let rung = world.asked("calls", &visitor).await["accepted"]
+                .as_array()
+                .unwrap()
+                .len();
+            assert!(rung <= 1, "{function} {n}: rung {rung} times");
+            if function == "connect" {
+                assert_eq!(again.status, 200, "{}", again.text);
+                assert_eq!(world.history(tag, "").await["total"], 1, "{n}");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A missed call is told once, by text message, without a number.
+
+use maskline_carrier::{CallPlan, Callback, NetworkPlan, OwnerDoes};
+use maskline_tests::{TestTag, World, phone, unique, unlimited};
+use serde_json::{Value, json};
+
+fn telling() -> &'static World {
+    static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
+    WORLD.get_or_init(|| {
+        let service = "MG00000000000000000000000000000000";
+        World::start_aside(unlimited().with("TWILIO_MESSAGING_SERVICE_SID", service))
+    })
+}
+
+/// A tag whose owner has a telephone of their own.
+async fn tag_of(world: &World, owner_phone: &str) -> TestTag {
+    let (code, owner) = (
+        format!("missed-{}", unique()),
+        format!("owner-{}", unique()),
+    );
+    let body = json!({
+        "ownerId": owner, "ownerPhone": owner_phone, "label": "Blue <hatchback> & co", "enabled": true
+    });
+    let answer = world.put_tag(&code, &body).await;
+    let extension = answer.json()["extension"].as_str().unwrap().to_owned();
+    TestTag {
+        code,
+        owner,
+        extension,
+    }
+}
+
+async fn call(world: &World, tag: &TestTag, does: OwnerDoes, network: NetworkPlan) {
+    let mut plan = CallPlan::new("+14155550123", world.shared_number());
+    plan.keys = vec![Some(tag.extension.clone())];
+    plan.owner.does = does;
+    plan.network = network;
+    assert_eq!(world.place(&plan).await.errors, []);
+}
+
+async fn messages(world: &World, owner_phone: &str) -> Vec<Value> {
+    world.asked("messages", owner_phone).await["accepted"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+#[tokio::test]
+async fn every_kind_of_missed_call_is_told_and_no_other() {
+    let world = telling();
+    for (does, told) in [
+        (OwnerDoes::Busy, 1),
+        (OwnerDoes::Declines, 1),
+        (OwnerDoes::NoAnswer, 1),
+        (OwnerDoes::Fails, 1),
+        (OwnerDoes::Voicemail, 1),
+        (OwnerDoes::Answers, 0),
+    ] {
+        let owner = phone();
+        let tag = tag_of(world, &owner).await;
+        call(world, &tag, does, NetworkPlan::default()).await;
+        let messages = messages(world, &owner).await;
+        assert_eq!(messages.len(), told, "{does:?}: {messages:?}");
+        for message in messages {
+            let body = message["body"].as_str().unwrap();
+            assert!(
+                body.contains("Blue <hatchback> & co") && body.contains(" UTC"),
+                "{body}"
+            );
+            let longest = body
+                .split(|c: char| !c.is_ascii_digit())
+                .map(str::len)
+                .max();
+            assert!(longest.unwrap() < 5, "no number: {body}");
+            assert_eq!(
+                message["messagingServiceSid"],
+                "MG00000000000000000000000000000000"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_once_however_the_callbacks_arrive() {
+    let world = telling();
+    for lost in [None, Some(Callback::Completed), Some(Callback::DialStatus)] {
+        let owner = phone();
+        let tag = tag_of(world, &owner).await;
+        let network = NetworkPlan {
+            duplicate: 3,
+            reorder: true,
+            delay_ms: 10,
+            lose: lost.into_iter().collect(),
+            seed: None,
+        };
+        call(world, &tag, OwnerDoes::NoAnswer, network).await;
+        assert_eq!(messages(world, &owner).await.len(), 1, "lost {lost:?}");
+    }
+}
+
+#[tokio::test]
+async fn at_most_one_message_a_tag_in_ten_minutes() {
+    let world = telling();
+    let (owner, other) = (phone(), phone());
+    let tag = tag_of(world, &owner).await;
+    for _ in 0..3 {
+        call(world, &tag, OwnerDoes::Busy, NetworkPlan::default()).await;
+    }
+    assert_eq!(messages(world, &owner).await.len(), 1);
+    let another = tag_of(world, &other).await;
+    call(world, &another, OwnerDoes::Busy, NetworkPlan::default()).await;
+    assert_eq!(messages(world, &other).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_carrier_that_takes_no_message_changes_nothing_for_the_caller() {
+    let world = telling();
+    let owner = phone();
+    let tag = tag_of(world, &owner).await;
+    world
+        .behave(&owner, &json!({"rest": {"status": 503}}))
+        .await;
+    call(world, &tag, OwnerDoes::Busy, NetworkPlan::default()).await;
+    assert_eq!(world.only_call(&tag).await["status"], "busy");
+    let asked = world.asked("messages", &owner).await;
+    assert_eq!(
+        asked["refused"].as_array().unwrap().len(),
+        1,
+        "not sent again: {asked}"
+    );
+}
