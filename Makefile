@@ -45,6 +45,20 @@ $(SAM_READY): infra/requirements.txt
 	.venv/bin/pip install --quiet --requirement infra/requirements.txt
 	@touch $@
 
+FUNCTIONS := $(notdir $(wildcard functions/*))
+BENCH_NODE := infra/bench/node
+
+# Two builds, because built together the bench's features would leak into the functions.
+.PHONY: bench
+bench: $(BENCH_NODE)/dist/status/bootstrap ## Measure the release build: sizes, start-up, invocations, store requests, cost
+	cargo build --release --locked $(FUNCTIONS:%=--package %)
+	cargo build --release --locked --package maskline-bench
+	@target/release/maskline-bench
+
+$(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NODE)/package.json $(BENCH_NODE)/package-lock.json
+	npm ci --prefix $(BENCH_NODE) --no-audit --no-fund
+	npm run --silent build --prefix $(BENCH_NODE)
+
 .PHONY: clean
 clean: ## Remove what was built and installed here
 	rm -rf target .venv .aws-sam

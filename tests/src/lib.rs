@@ -422,10 +422,32 @@ async fn send(request: reqwest::RequestBuilder) -> Answer {
     };
     let content_type = header("content-type").unwrap_or_default();
     let retry_after = header("retry-after").map(|seconds| seconds.parse().unwrap());
-    Answer {
+    let answer = Answer {
         status: response.status(),
         content_type,
         retry_after,
         text: response.text().await.unwrap(),
+    };
+    assert_shows_no_number(&answer.text);
+    answer
+}
+
+/// The digits that parties of test calls have, and virtual numbers do not.
+const PARTIES: [&str; 3] = ["9876543210", "4155550123", "9810000"];
+
+/// Every answer of every test passes here: it may hold a whole number of a party
+/// only where Twilio is told whom to dial.
+#[track_caller]
+pub fn assert_shows_no_number(text: &str) {
+    let dialled = text
+        .split("</Number>")
+        .map(|part| match part.rsplit_once('>') {
+            Some((before, _)) if text.contains("</Number>") => before,
+            _ => part,
+        });
+    for part in dialled {
+        for digits in PARTIES {
+            assert!(!part.contains(digits), "{digits} is shown: {text}");
+        }
     }
 }

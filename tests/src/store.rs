@@ -17,15 +17,18 @@ pub const BREAKS: [Break; 5] = [
 ];
 
 impl World {
-    /// A stack of its own, with a tap on its line to the store. The store runs as
-    /// long as the process does.
-    pub async fn tapped() -> (Self, Tap) {
+    /// A stack of its own, with a tap on its line to the store, and so many processes
+    /// a function. (A process that starts warms its connection up, which the tap sees,
+    /// too: to count requests, have one.) The store runs as long as this process does.
+    pub async fn tapped(processes: u32) -> (Self, Tap) {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let store_url = format!("http://{}", listener.local_addr().unwrap());
         std::mem::forget(Store::start(listener, None).unwrap());
         let tap = Tap::start(&store_url).await.unwrap();
-        let options = unlimited().with("AWS_ENDPOINT_URL_DYNAMODB", tap.url());
+        let options = unlimited()
+            .with("AWS_ENDPOINT_URL_DYNAMODB", tap.url())
+            .with("MAX_CONCURRENCY", &processes.to_string());
         (World::start_aside(options), tap)
     }
 

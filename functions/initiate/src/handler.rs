@@ -2,7 +2,7 @@ use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
-use maskline::domain::phone::{Country, PhoneNumber};
+use maskline::domain::phone::{self, Country, PhoneNumber};
 use maskline::domain::tag::{Tag, TagCode};
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::http::{Request, Response};
@@ -84,6 +84,10 @@ impl Function for Initiate {
             status_url: env.webhook_url("STATUS_URL")?,
             times: CallTimes::from_env(env)?,
         })
+    }
+
+    fn prepare() {
+        phone::load_metadata();
     }
 
     fn first_table(&self) -> Table<'_> {

@@ -1,7 +1,7 @@
 use maskline::access::auth::Tokens;
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
-use maskline::domain::phone::{Country, PhoneNumber};
+use maskline::domain::phone::{self, Country, PhoneNumber};
 use maskline::domain::tag::{TagCode, TagSpec};
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
@@ -43,6 +43,10 @@ impl Function for TagPut {
             default_country: start.env.default_country()?,
             allowed_countries: start.env.allowed_countries()?,
         })
+    }
+
+    fn prepare() {
+        phone::load_metadata();
     }
 
     fn first_table(&self) -> Table<'_> {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::config::{ConfigError, Env};
+use crate::ports::web::Web;
 
 /// The scope that makes an admin.
 pub const ADMIN_SCOPE: &str = "maskline:admin";
@@ -195,6 +196,7 @@ struct Jwks {
     /// The one that is configured; else each key says what it is for.
     algorithm: Option<Algorithm>,
     cached: Mutex<Cached>,
+    web: Web,
 }
 
 #[derive(Default)]
@@ -217,6 +219,7 @@ impl Jwks {
             })?,
             algorithm,
             cached: Mutex::default(),
+            web: Web::new(FETCH_TIMEOUT),
         })
     }
 
@@ -249,14 +252,10 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Result<JwkSet, TokenError> {
-        // Already installed is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let unavailable =
             |error: reqwest::Error| TokenError::KeysUnavailable(error.without_url().to_string());
-        let client = reqwest::Client::builder()
-            .timeout(FETCH_TIMEOUT)
-            .build()
-            .map_err(unavailable)?;
+        let client = self.web.client();
+        let client = client.map_err(|cause| TokenError::KeysUnavailable(cause.to_owned()))?;
         let answer = client
             .get(self.url.clone())
             .send()

@@ -1,6 +1,7 @@
 //! Phone numbers: read from what people type, kept as E.164, shown masked.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Region};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,7 +19,7 @@ pub enum InvalidPhone {
     #[error("may hold digits, spaces, dots, hyphens, brackets and a leading + only")]
     Characters,
     /// Not a number that exists in its country, or a short code.
-    #[error("is not a valid phone number; write it with its country code, like +14155550123")]
+    #[error("is not a valid phone number; write it with its country code, as in +91")]
     NotANumber,
 }
 
@@ -115,6 +116,11 @@ impl PhoneNumber {
             _ => Err(NotDiallable::Kind),
         }
     }
+}
+
+/// Loads what reading numbers needs, which takes milliseconds, once.
+pub fn load_metadata() {
+    LazyLock::force(&PHONE_NUMBER_UTIL);
 }
 
 /// How many of the first digits are the country code (ITU-T E.164, list of

@@ -35,6 +35,10 @@ pub trait Function: Sized + 'static {
     /// or fetched here that the first request may not need.
     fn init(start: &Start) -> Result<Self, ConfigError>;
 
+    /// What every request needs and takes milliseconds: done while the connection to
+    /// the store opens, at the full speed that Lambda grants a start.
+    fn prepare() {}
+
     /// The table that most requests begin with, so that its connection is open.
     fn first_table(&self) -> Table<'_>;
 
@@ -147,7 +151,9 @@ fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let preparing = tokio::task::spawn_blocking(F::prepare);
         store::warm_up(&start.dynamodb, function.first_table()).await;
+        preparing.await?;
         let function = &function;
         lambda_runtime::run(service_fn(
             move |event: LambdaEvent<http::Event>| async move {

@@ -1,4 +1,5 @@
-//! The outside world: DynamoDB and the carrier.
+//! The outside world: DynamoDB, the carrier, the web.
 
 pub mod carrier;
 pub mod store;
+pub mod web;

@@ -3,9 +3,8 @@
 
 use std::process::Command;
 
-use maskline_local::store::Store;
-use maskline_local::tap::{Break, Tap};
-use maskline_tests::{Asking, World, call_sid, phone, unlimited};
+use maskline_local::tap::Break;
+use maskline_tests::{Asking, World, call_sid, phone};
 use serde_json::json;
 
 /// Waits until a function waits for the tap, and kills it there.
@@ -23,15 +22,8 @@ async fn kill(world: &World, function: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_request() {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let store_url = format!("http://{}", listener.local_addr().unwrap());
-    let _store = Store::start(listener, None).unwrap();
-    let tap = Tap::start(&store_url).await.unwrap();
-    let options = unlimited()
-        .with("AWS_ENDPOINT_URL_DYNAMODB", tap.url())
-        .with("MAX_CONCURRENCY", "1");
-    let world: &'static World = Box::leak(Box::new(World::start_aside(options)));
+    let (world, tap) = World::tapped(1).await;
+    let world: &'static World = Box::leak(Box::new(world));
 
     for (function, requests) in [("connect", 3), ("initiate", 8)] {
         for n in 0..requests {

@@ -4,19 +4,11 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use maskline_local::store::Store;
-use maskline_local::tap::{Break, Tap};
-use maskline_tests::{ADMIN, Answer, Asking, TestTag, World, call_sid, phone, unique, unlimited};
+use maskline_local::tap::Break;
+use maskline_tests::store::BREAKS;
+use maskline_tests::{ADMIN, Answer, Asking, TestTag, World, call_sid, phone, unique};
 use reqwest::Method;
 use serde_json::{Value, json};
-
-const BREAKS: [Break; 5] = [
-    Break::Throttled,
-    Break::ServerError,
-    Break::Refused,
-    Break::Silence,
-    Break::AnswerLost,
-];
 
 /// One function, asked for one thing. What it is asked for is prepared first and may
 /// be asked for twice.
@@ -47,7 +39,7 @@ struct Prepared {
     dial_status: String,
 }
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case {
         function: "connect",
         ask: |world, p| {
@@ -131,6 +123,18 @@ const CASES: [Case; 8] = [
         success: "\"virtualNumber\":",
     },
     Case {
+        function: "tag-get",
+        ask: |world, p| {
+            Box::pin(async move {
+                let token = world.token(&p.tag.owner, "");
+                let path = format!("/api/v1/tags/{}", p.tag.code);
+                world.api(Method::GET, &path, Some(&token), None).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"extension\":",
+    },
+    Case {
         function: "tag-put",
         ask: |world, p| {
             Box::pin(async move {
@@ -151,16 +155,8 @@ const CASES: [Case; 8] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_store_request_broken_one_at_a_time() {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let store_url = format!("http://{}", listener.local_addr().unwrap());
-    let _store = Store::start(listener, None).unwrap();
-    let tap = Tap::start(&store_url).await.unwrap();
-    let options = unlimited()
-        .with("AWS_ENDPOINT_URL_DYNAMODB", tap.url())
-        // A process that starts warms its connection up, which the tap sees, too.
-        .with("MAX_CONCURRENCY", "1");
-    let world: &'static World = Box::leak(Box::new(World::start_aside(options)));
+    let (world, tap) = World::tapped(1).await;
+    let world: &'static World = Box::leak(Box::new(world));
 
     println!("function        request          broken by     answer");
     for case in &CASES {

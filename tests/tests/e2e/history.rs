@@ -6,9 +6,7 @@ use maskline::domain::phone::PhoneNumber;
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::aws;
 use maskline::ports::store::calls::Calls;
-use maskline_local::store::Store;
-use maskline_local::tap::Tap;
-use maskline_tests::{TestTag, World, call_sid, unlimited, world};
+use maskline_tests::{TestTag, World, call_sid, world};
 use serde_json::{Value, json};
 
 /// Writes `count` calls a minute apart, as the connect function does.
@@ -98,13 +96,8 @@ fn seq(entry: &Value) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_calls() {
     const CALLS: usize = 1000;
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let store_url = format!("http://{}", listener.local_addr().unwrap());
-    let _store = Store::start(listener, None).unwrap();
-    let tap = Tap::start(&store_url).await.unwrap();
-    let options = unlimited().with("AWS_ENDPOINT_URL_DYNAMODB", tap.url());
-    let world: &'static World = Box::leak(Box::new(World::start_aside(options)));
+    let (world, tap) = World::tapped(10).await;
+    let world: &'static World = Box::leak(Box::new(world));
     let tag: &'static TestTag = Box::leak(Box::new(world.new_tag().await));
 
     past_calls(world, tag, 900).await;

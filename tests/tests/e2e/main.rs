@@ -14,6 +14,7 @@ mod hostile;
 mod initiate;
 mod limits;
 mod missed_calls;
+mod privacy;
 mod published_keys;
 mod signature;
 mod tag_page;

@@ -200,7 +200,7 @@ async fn what_cannot_be_reached_all_looks_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_ours_is_a_page_too() {
-    let (world, tap) = World::tapped().await;
+    let (world, tap) = World::tapped(1).await;
     let tag = world.new_tag().await;
     for how in BREAKS {
         tap.break_one(0, how);

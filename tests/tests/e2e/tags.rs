@@ -391,7 +391,7 @@ async fn deletes_that_race_with_changes_leave_a_whole_tag_or_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delete_that_breaks_is_done_whole_or_not_at_all() {
-    let (world, tap) = World::tapped().await;
+    let (world, tap) = World::tapped(1).await;
     let admin = world.token("an-admin", ADMIN);
     let delete = |code: &str| {
         let path = format!("/api/v1/tags/{code}");

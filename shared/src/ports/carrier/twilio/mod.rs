@@ -9,6 +9,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::secret::Secret;
 use crate::domain::tag::Extension;
 use crate::domain::time::Timestamp;
+use crate::ports::web::Web;
 
 mod rest;
 mod signature;
@@ -22,6 +23,7 @@ pub struct Twilio {
     account_sid: String,
     auth_token: Secret,
     api_base_url: String,
+    web: Web,
 }
 
 impl Twilio {
@@ -36,6 +38,7 @@ impl Twilio {
             account_sid: account_sid.into(),
             auth_token,
             api_base_url: api_base_url.into(),
+            web: Web::new(rest::TIMEOUT),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Twilio;
 use crate::ports::carrier::CarrierError;
 
 /// How long Twilio may take. A webhook of ours may be waiting behind it.
-const TIMEOUT: Duration = Duration::from_secs(6);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(6);
 /// When to try again where Twilio does not say.
 const RETRY_AFTER: u32 = 1;
 
@@ -31,14 +31,7 @@ impl Twilio {
         resource: &str,
         fields: &[(&str, &str)],
     ) -> Result<String, CarrierError> {
-        // Already installed is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|_| CarrierError::Ambiguous("no HTTP client"))?;
+        let client = self.web.client().map_err(CarrierError::Ambiguous)?;
         let (base, account) = (&self.api_base_url, &self.account_sid);
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)

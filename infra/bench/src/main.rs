@@ -1,0 +1,178 @@
+//! `make bench`: what the functions of the release build weigh, how fast they start
+//! and answer, what they ask of the store, and what a phone call costs on AWS.
+//!
+//! Every function of the template is measured; one without an event here is an
+//! error. The table goes to standard output, the same as JSON to `target/bench.json`.
+
+mod cost;
+mod error;
+mod measure;
+mod report;
+mod stats;
+mod throttle;
+mod world;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use maskline_local::lambda::default_functions_dir;
+
+use cost::PRICES;
+use error::Error;
+use measure::{Bench, Rounds};
+use report::{PhoneCall, Report};
+use throttle::Means;
+use world::World;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// The functions that are also written for Node, and the file that is bundled.
+const NODE: [&str; 1] = ["status"];
+const NODE_FILE: &str = "bootstrap";
+/// The smallest memory that Lambda sells; what the figures under a quota are named after.
+const SMALLEST_MB: u64 = 128;
+
+const ROUNDS: Rounds = Rounds {
+    cold: 20,
+    warm: 200,
+    warm_throttled: 40,
+};
+/// For those who change the bench itself.
+const QUICK: Rounds = Rounds {
+    cold: 3,
+    warm: 20,
+    warm_throttled: 3,
+};
+
+fn main() -> ExitCode {
+    let rounds = match std::env::args().nth(1).as_deref() {
+        None => ROUNDS,
+        Some("--quick") => QUICK,
+        Some(_) => {
+            eprintln!("usage: maskline-bench [--quick]");
+            return ExitCode::FAILURE;
+        }
+    };
+    // The store has a thread of its own, the function a process: one more thread for
+    // everything else is enough, and saves it the company of others.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(Error::io("the runtime"))
+        .and_then(|runtime| runtime.block_on(run(rounds)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(rounds: Rounds) -> Result<(), Error> {
+    if cfg!(debug_assertions) {
+        let problem = "a debug build measures nothing that ships; use make bench";
+        return Err(Error::Needs(problem.into()));
+    }
+    let functions_dir = default_functions_dir()?;
+    let means = Means::find();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default().to_owned();
+    let throttled_share = means.try_out(SMALLEST_MB)?;
+    let due = throttle::quota(SMALLEST_MB).as_secs_f64() / throttle::PERIOD.as_secs_f64();
+    if throttled_share > 1.5 * due {
+        let how = means.describe();
+        return Err(Error::Needs(format!(
+            "the CPU quota does not hold ({how}): a busy loop got {:.1} % of a core instead of {:.1} %",
+            throttled_share * 100.0,
+            due * 100.0
+        )));
+    }
+    let world = World::start(&Path::new(ROOT).join("template.yaml"), &functions_dir).await?;
+    let bench = Bench {
+        world: &world,
+        means,
+        rounds,
+    };
+    let report = report(&bench, &functions_dir, load, throttled_share).await;
+    world.stop().await;
+    let report = report?;
+    print!("{report}");
+    let path = functions_dir
+        .parent()
+        .unwrap_or(&functions_dir)
+        .join("bench.json");
+    let json = serde_json::to_vec_pretty(&report).map_err(|error| Error::io("JSON")(error.into()));
+    std::fs::write(&path, json?).map_err(Error::io(path.display().to_string()))
+}
+
+async fn report(
+    bench: &Bench<'_>,
+    functions_dir: &Path,
+    load: String,
+    throttled_share: f64,
+) -> Result<Report, Error> {
+    let world = bench.world;
+    let plan = world.plan();
+    // First, because a function without an event is to fail at once.
+    let mut store = Vec::new();
+    for function in &plan.functions {
+        let event = world.event(function).await?;
+        store.push(world.step("main", &event).await?.0);
+    }
+    let mut functions = Vec::new();
+    for function in &plan.functions {
+        eprintln!("measuring {}", function.binary);
+        let dir = functions_dir;
+        let figures = bench.measure("Rust", function, dir, &function.binary);
+        functions.push(figures.await?);
+    }
+    let mut node = Vec::new();
+    for name in NODE {
+        eprintln!("measuring {name} on Node");
+        let function = plan.functions.iter().find(|f| f.binary == name);
+        let function = function.ok_or_else(|| Error::Needs(format!("no function {name}")))?;
+        let dir = Path::new(ROOT).join("infra/bench/node/dist").join(name);
+        let figures = bench.measure("Node", function, &dir, NODE_FILE);
+        node.push(figures.await?);
+    }
+    let days = plan.parameters.get("CALL_RETENTION_DAYS");
+    let days: Option<f64> = days.and_then(|days| days.parse().ok());
+    let days = days.ok_or_else(|| Error::Needs("no CALL_RETENTION_DAYS".into()))?;
+    let mut calls = Vec::new();
+    for (what, own) in [
+        ("the shared number", false),
+        ("a number of the tag's own", true),
+    ] {
+        let steps = world.phone_call(own).await?;
+        calls.push(PhoneCall::new(what, steps, &functions, days / 30.0));
+    }
+    Ok(Report {
+        measured_at: jiff::Timestamp::now()
+            .strftime("%Y-%m-%d %H:%M UTC")
+            .to_string(),
+        machine: machine(),
+        load,
+        throttle: bench.means.describe(),
+        throttled_share,
+        rounds: bench.rounds,
+        targets: report::targets(&functions, &store, &calls),
+        functions,
+        node,
+        store,
+        calls,
+        prices: PRICES,
+    })
+}
+
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown CPU", |model| {
+        model.trim_start_matches([' ', '\t', ':'])
+    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} {model}, {cores} cores", std::env::consts::ARCH)
+}
