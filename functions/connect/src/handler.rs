@@ -1,6 +1,6 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
-use maskline::domain::call::{CallId, NewCall, Origin, Visitor};
+use maskline::domain::call::{CallId, NewCall, Origin, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
 use maskline::domain::phone::PhoneNumber;
 use maskline::domain::tag::Tag;
@@ -97,11 +97,17 @@ impl Connect {
         let Some(call) = self.calls.get(id, true).await? else {
             return Ok(Instruction::Apologise(NOT_AVAILABLE));
         };
+        let tag = self.tags.by_code(&call.call.tag).await?;
+        let tag = tag.filter(|tag| tag.enabled && tag.line == call.line);
+        // A call that was given up on stays given up, even if the carrier placed it.
+        let over = matches!(call.outcome(Timestamp::now()).status, Status::Ended(_));
+        let Some(tag) = tag.filter(|_| !over) else {
+            return Ok(Instruction::Apologise(NOT_AVAILABLE));
+        };
         if call.call.twilio_call_sid.is_none() {
             self.calls.note_sid(id, &incoming.call_sid).await?;
         }
-        let (owner, virtual_number) = (call.call.owner_phone, call.call.virtual_number);
-        Ok(self.dial(id, owner, virtual_number))
+        Ok(self.dial(id, tag.owner_phone, call.call.virtual_number))
     }
 
     async fn bridge_caller(
@@ -132,9 +138,12 @@ impl Connect {
         let checked = self.rate_limits.check(&who, Deed::Call, limit, now).await?;
         Ok(match checked {
             Checked::Over { .. } => Some(Instruction::Apologise(TOO_MANY_CALLS)),
-            Checked::Within { others, .. } => others
-                .used_up(Deed::Guess, self.wrong_extensions, now)
-                .then_some(Instruction::Apologise(TOO_MANY_GUESSES)),
+            Checked::Within { others, .. } => {
+                let guessed = others.used_up(Deed::Guess, self.wrong_extensions, now);
+                // A tag's own number needs no extension.
+                (guessed && incoming.dialled == self.shared_number)
+                    .then_some(Instruction::Apologise(TOO_MANY_GUESSES))
+            }
         })
     }
 

@@ -54,6 +54,10 @@ struct Answer<'a> {
     virtual_call_id: String,
 }
 
+/// How long everything before the carrier is asked may take. The carrier may take six
+/// seconds, writing down how it went two and a half, the request eleven in all.
+const ASK_WITHIN_SECONDS: i64 = 2;
+
 /// A request that is in order.
 struct Asked {
     code: TagCode,
@@ -96,11 +100,13 @@ impl Function for Initiate {
 
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
         let now = Timestamp::now();
+        let latest = add_seconds(now, ASK_WITHIN_SECONDS);
         let asked = self.read(request)?;
         let tag = self.tags.by_code(&asked.code).await?;
         let tag = tag
             .filter(|tag| tag.enabled)
             .ok_or(Error::NotFound("tag"))?;
+        self.refuse_virtual_numbers(&asked.visitor).await?;
         let call = self.new_call(&tag, &asked, now);
         if asked.keyed
             && let Some(id) = self.calls.find(&tag.line, &call).await?
@@ -118,6 +124,14 @@ impl Function for Initiate {
         // callbacks that overtake the carrier's answer find their call.
         match self.calls.create(&tag.line, call.clone()).await? {
             Created::Before(id) => self.repeated(&id, now).await,
+            // So late, the carrier's answer could not be waited for, and nobody would
+            // know whether a telephone rings.
+            Created::Now(id) if Timestamp::now() > latest => {
+                self.failed(&id).await;
+                Err(Error::Unavailable(
+                    "no time left to ask the carrier".to_owned(),
+                ))
+            }
             Created::Now(id) => self.ring(&id, asked.visitor, call.virtual_number).await,
         }
     }
@@ -134,8 +148,13 @@ impl Initiate {
             .check_diallable(&self.allowed_countries)
             .map_err(|problem| Error::DestinationNotAllowed { field, problem })?;
         let metadata = body.metadata.unwrap_or_default();
-        if serde_json::to_string(&metadata).map_or(usize::MAX, |text| text.len()) > MAX_METADATA {
+        let text = serde_json::to_string(&metadata).unwrap_or_default();
+        if text.len() > MAX_METADATA {
             let problem = format_args!("must be at most {MAX_METADATA} bytes of JSON");
+            return Err(Error::field("metadata", problem));
+        }
+        if visitor.appears_in(&text) {
+            let problem = "shows the visitor's number; the owner sees it";
             return Err(Error::field("metadata", problem));
         }
         let key = request.header("idempotency-key");
@@ -174,6 +193,17 @@ impl Initiate {
         }
     }
 
+    /// Ringing a virtual number would ring Maskline itself, or another tag's owner.
+    async fn refuse_virtual_numbers(&self, visitor: &PhoneNumber) -> Result<(), Error> {
+        if *visitor != self.shared_number && self.tags.by_number(visitor).await?.is_none() {
+            return Ok(());
+        }
+        Err(Error::field(
+            "visitorPhone",
+            "is a virtual number; give your own",
+        ))
+    }
+
     async fn limit(&self, who: &Subject<'_>, limit: Limit, now: Timestamp) -> Result<(), Error> {
         match self
             .rate_limits
@@ -202,12 +232,7 @@ impl Initiate {
         let sid = match self.carrier.ring(&ring).await {
             Ok(sid) => sid,
             Err(error) => {
-                let now = Timestamp::now();
-                let failed = Report::VisitorEnd(End::ours(EndStatus::Failed, now));
-                // Where this fails, too, the record lapses.
-                if let Err(error) = self.calls.record(id, failed, None, now).await {
-                    tracing::error!(%error, "a refused call was not recorded as failed");
-                }
+                self.failed(id).await;
                 return Err(refused(&error));
             }
         };
@@ -216,6 +241,15 @@ impl Initiate {
             tracing::error!(%error, "the carrier's id of a call was not noted");
         }
         answer(id, &sid, &virtual_number)
+    }
+
+    /// Ends the record. Where this fails, too, it lapses.
+    async fn failed(&self, id: &CallId) {
+        let now = Timestamp::now();
+        let failed = Report::VisitorEnd(End::ours(EndStatus::Failed, now));
+        if let Err(error) = self.calls.record(id, failed, None, now).await {
+            tracing::error!(%error, "a call that was not placed was not recorded as failed");
+        }
     }
 
     /// Answers with the call that the same request made before.
@@ -227,7 +261,7 @@ impl Initiate {
             .ok_or(Error::NotFound("call"))?;
         match &call.call.twilio_call_sid {
             Some(sid) => answer(id, sid, &call.call.virtual_number),
-            None if call.outcome(now).status == Status::Ended(EndStatus::Failed) => {
+            None if matches!(call.outcome(now).status, Status::Ended(_)) => {
                 let cause = "the first request with this Idempotency-Key failed";
                 Err(Error::UpstreamFailed(cause.to_owned()))
             }

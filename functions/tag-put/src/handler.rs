@@ -99,11 +99,16 @@ impl TagPut {
             let problem = "is the number that tags share; leave it out to share it";
             return Err(Error::field("virtualNumber", problem));
         }
+        let label = text("label", body.label)?;
+        if owner_phone.appears_in(&label) {
+            let problem = "shows the owner's number; every visitor sees it";
+            return Err(Error::field("label", problem));
+        }
         Ok(TagSpec {
             code,
             owner_id: text("ownerId", body.owner_id)?,
             owner_phone,
-            label: text("label", body.label)?,
+            label,
             virtual_number,
             enabled: body.enabled,
         })

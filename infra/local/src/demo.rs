@@ -164,6 +164,19 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     writeln!(text, "  # The number that visitors dial")?;
     writeln!(text, "  curl -sw '\\n' {url}/api/v1/call/virtual-number")?;
     if let Some(demo) = demo {
+        if let Some(code) = demo.tags.last().map(|tag| &tag.short_code) {
+            writeln!(
+                text,
+                "  # What a visitor sees after scanning {code}; better in a browser"
+            )?;
+            writeln!(text, "  curl -sw '\\n' {url}/t/{code}")?;
+            writeln!(text, "  # A visitor asks to be rung")?;
+            writeln!(
+                text,
+                "  curl -sw '\\n' {url}/api/v1/call/{code}/initiate \
+                 -H 'content-type: application/json' -d '{{\"visitorPhone\":\"98765 00001\"}}'"
+            )?;
+        }
         for tag in &demo.tags {
             let (code, token) = (&tag.short_code, &tag.owner_token);
             writeln!(text, "  # The calls of {code}, as its owner sees them")?;

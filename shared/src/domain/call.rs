@@ -463,7 +463,11 @@ pub struct NewCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twilio_call_sid: Option<String>,
     /// What the client wants to find again in the history.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    #[serde(
+        with = "json_text",
+        default,
+        skip_serializing_if = "serde_json::Map::is_empty"
+    )]
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// When the record was made.
     #[serde(with = "time::text")]
@@ -473,6 +477,22 @@ pub struct NewCall {
     pub lapses_at: Timestamp,
     /// When the record may be removed, Unix seconds (DynamoDB's TTL attribute).
     pub expires_at: i64,
+}
+
+/// For database items: JSON as one text, because DynamoDB's own numbers and nesting
+/// are narrower than JSON's.
+mod json_text {
+    use super::{Deserialize, Deserializer, Serializer};
+    use serde::{de, ser};
+    use serde_json::{Map, Value};
+
+    pub fn serialize<S: Serializer>(map: &Map<String, Value>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&serde_json::to_string(map).map_err(ser::Error::custom)?)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
+        serde_json::from_str(&String::deserialize(from)?).map_err(de::Error::custom)
+    }
 }
 
 /// What asked for a call.

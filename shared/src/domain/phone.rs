@@ -100,6 +100,14 @@ impl PhoneNumber {
         text
     }
 
+    /// Whether a text gives the number away: its last eight digits, with anything
+    /// between them.
+    pub fn appears_in(&self, text: &str) -> bool {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        let known = self.0.len().saturating_sub(8).max(1);
+        digits.contains(&self.0[known..])
+    }
+
     /// Whether the number may be dialled: in one of `allowed`, and a mobile or fixed line.
     pub fn check_diallable(&self, allowed: &[Country]) -> Result<(), NotDiallable> {
         let parsed = PHONE_NUMBER_UTIL
@@ -396,6 +404,22 @@ mod tests {
             "+1234567890123456",
         ] {
             assert!(PhoneNumber::from_e164(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_seen_in_text() {
+        let number = PhoneNumber::from_e164("+919876543210").unwrap();
+        for text in [
+            "9876543210",
+            "call 98765-43210!",
+            "+91 (98765) 43210",
+            "{\"a\":76543210}",
+        ] {
+            assert!(number.appears_in(text), "{text}");
+        }
+        for text in ["", "Blue hatchback 4x4", "9876543211", "98765"] {
+            assert!(!number.appears_in(text), "{text}");
         }
     }
 

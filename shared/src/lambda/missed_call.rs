@@ -35,9 +35,9 @@ impl MissedCalls {
     }
 
     /// Tells the owner, if the news of the call is that they missed it. The tag's
-    /// limit is counted first and decides which of several callbacks sends, so that
-    /// none sends twice; a message that is lost then is not sent again. A failure is
-    /// logged: the callback itself was taken.
+    /// limit is counted before and decides which of several callbacks sends, so that
+    /// none sends twice: at most once, not at least. A failure is logged: the callback
+    /// itself was taken.
     pub async fn tell(&self, carrier: &impl Carrier, call: &PhoneCall, now: Timestamp) {
         let Some(notices) = self.0.as_ref().filter(|_| call.facts.missed()) else {
             return;
@@ -55,6 +55,10 @@ impl Notices {
         call: &PhoneCall,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let tag = self.tags.by_code(&call.call.tag).await?;
+        let Some(tag) = tag.filter(|tag| tag.line == call.line) else {
+            return Ok(());
+        };
         let subject = Subject::Line(&call.line);
         let checked = self
             .rate_limits
@@ -63,10 +67,6 @@ impl Notices {
         if matches!(checked, Checked::Over { .. }) {
             return Ok(());
         }
-        let tag = self.tags.by_code(&call.call.tag).await?;
-        let Some(tag) = tag.filter(|tag| tag.line == call.line) else {
-            return Ok(());
-        };
         let when = call.call.created_at.strftime("%H:%M UTC on %-d %B");
         let message = Message {
             to: tag.owner_phone,

@@ -8,7 +8,9 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// A client that is made by the first request that needs it, and kept: it trusts the
 /// roots that are linked in, because reading the system's takes longer than a request.
-/// It follows no redirects and sends nothing twice.
+/// It follows no redirects, sends nothing twice, and keeps no connection: Lambda
+/// freezes processes between requests, and a connection that died meanwhile would
+/// look like a carrier that does not answer.
 #[derive(Debug, Clone)]
 pub struct Web {
     timeout: Duration,
@@ -47,6 +49,7 @@ fn build(timeout: Duration) -> Result<reqwest::Client, &'static str> {
         .with_no_client_auth();
     reqwest::Client::builder()
         .timeout(timeout)
+        .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .tls_backend_preconfigured(tls)

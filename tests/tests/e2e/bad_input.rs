@@ -32,6 +32,12 @@ async fn tag_put() {
         (with("ownerId", json!("")), 400, "bad_request", "ownerId"),
         (with("ownerId", json!(null)), 400, "bad_request", "ownerId"),
         (with("label", json!("  ")), 400, "bad_request", "label"),
+        (
+            with("label", json!("call 98765-43210")),
+            400,
+            "bad_request",
+            "label",
+        ),
         (with("label", json!("a\u{0}b")), 400, "bad_request", "label"),
         (with("label", json!(long)), 400, "bad_request", "label"),
         (with("label", json!(["Van"])), 400, "bad_request", "label"),

@@ -25,7 +25,7 @@ async fn killed_at_every_request() {
     let (world, tap) = World::tapped(1).await;
     let world: &'static World = Box::leak(Box::new(world));
 
-    for (function, requests) in [("connect", 3), ("initiate", 8)] {
+    for (function, requests) in [("connect", 3), ("initiate", 9)] {
         for n in 0..requests {
             let tag: &'static _ = Box::leak(Box::new(world.new_tag().await));
             let visitor = phone();

@@ -196,7 +196,7 @@ async fn the_carriers_refusals_become_ours() {
 }
 
 /// The carrier took the request, and its answer was lost: the client is told that it
-/// failed, nothing is sent again, and the record follows what the telephones do.
+/// failed, nothing is sent again, and a visitor who is rung all the same hears so.
 #[tokio::test]
 async fn an_ambiguous_create_is_never_sent_again() {
     let world = world();
@@ -208,11 +208,11 @@ async fn an_ambiguous_create_is_never_sent_again() {
     ask(world, &tag, &visitor)
         .await
         .error(502, "upstream_failed");
-    finished(world, &visitor).await;
+    let call = finished(world, &visitor).await;
+    assert_eq!(call["transcript"]["owner"]["rang"], false, "{call}");
     assert_eq!(accepted(world, &visitor).await, 1);
     let entry = world.only_call(&tag).await;
-    assert_eq!(entry["status"], "completed", "they did talk");
-    assert!(entry["twilioCallSid"].is_string());
+    assert_eq!(entry["status"], "failed", "as the client was told");
 }
 
 /// Slower than we wait.
@@ -369,6 +369,33 @@ async fn a_tag_with_its_own_number_calls_from_it() {
         finished(world, &visitor).await["transcript"]["owner"]["saw"],
         own.as_str()
     );
+}
+
+/// DynamoDB's numbers and nesting are narrower than JSON's; metadata is JSON.
+#[tokio::test]
+async fn metadata_is_any_json_and_a_key_is_good_for_ten_minutes() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    let metadata = json!({"big": 1e300, "deep": deep, "e": ""});
+    let (visitor, key) = (phone(), format!("key-{}", unique()));
+    let asking = || Asking {
+        key: Some(&key),
+        metadata: Some(metadata.clone()),
+        ..Asking::default()
+    };
+    let first = world.initiate(&tag.code, &visitor, asking()).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    assert_eq!(world.only_call(&tag).await["metadata"], metadata);
+    let item = &world.items("CallsTable", "tag", &tag.code).await[0];
+    let update = json!({
+        "TableName": "CallsTable", "Key": {"line": item["line"], "seq": item["seq"]},
+        "UpdateExpression": "SET createdAt = :then",
+        "ExpressionAttributeValues": {":then": {"S": "2026-01-01T00:00:00.000Z"}}
+    });
+    world.dynamodb("UpdateItem", &update).await;
+    let later = world.initiate(&tag.code, &visitor, asking()).await;
+    assert_ne!(later.json()["virtualCallId"], first.json()["virtualCallId"]);
 }
 
 /// A call whose callbacks never come is over once it cannot be alive any more.

@@ -349,7 +349,9 @@ impl Calls {
                 .map_err(|error| StoreError::from_sdk(&error))?;
             let marks: Vec<Mark> = serde_dynamo::from_items(answer.items.unwrap_or_default())
                 .map_err(|_| MALFORMED)?;
-            let repeated = |mark: &&Mark| mark.origin.same_request(&call.origin);
+            let repeated = |mark: &&Mark| {
+                mark.created_at >= oldest_repeat && mark.origin.same_request(&call.origin)
+            };
             if let Some(mark) = marks.iter().find(repeated) {
                 return Ok(LookBack::Known(mark.clone()));
             }
