@@ -882,7 +882,10 @@ mod tests {
         #[test]
         fn status_only_moves_forward(
             reports in prop::collection::vec(
-                any_report().prop_filter("a carrier that rings nobody reports no ringing", |report| !matches!(report, Report::VisitorEnd(_))),
+                any_report().prop_filter(
+                    "where the visitor was not reached, the carrier reports no ringing",
+                    |report| !matches!(report, Report::VisitorEnd(_)),
+                ),
                 0..12,
             )
         ) {

@@ -7,7 +7,7 @@ use maskline_local::tap::Break;
 use maskline_tests::{Asking, World, call_sid, phone};
 use serde_json::json;
 
-/// Waits until a function waits for the tap, and kills it there.
+/// Kills every process of a function.
 async fn kill(world: &World, function: &str) {
     let pids = world.stack.pids(function);
     assert!(!pids.is_empty());

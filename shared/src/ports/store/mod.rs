@@ -1,9 +1,10 @@
 //! DynamoDB. One module per table; what each conditional write settles is said there.
 //!
 //! Every request has a budget: [`ATTEMPT_TIMEOUT`] an attempt, [`OPERATION_TIMEOUT`]
-//! in all, two retries. Every write here may be sent twice without harm, so a retry
-//! after an ambiguous answer is safe. What several slow requests add up to is limited
-//! where the request is handled.
+//! in all, two retries. A write of a tag or a call may be sent twice without harm, so a
+//! retry after an ambiguous answer is safe; a rate limit then counts twice, on the
+//! strict side. What several slow requests add up to is limited where the request is
+//! handled.
 
 use std::time::Duration;
 
