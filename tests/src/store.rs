@@ -1,5 +1,6 @@
 //! The store as tests look into it: over DynamoDB's own protocol, past the functions.
 
+use maskline_local::Options;
 use maskline_local::store::Store;
 use maskline_local::tap::{Break, Tap};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -21,12 +22,17 @@ impl World {
     /// a function. (A process that starts warms its connection up, which the tap sees,
     /// too: to count requests, have one.) The store runs as long as this process does.
     pub async fn tapped(processes: u32) -> (Self, Tap) {
+        Self::tapped_with(unlimited(), processes).await
+    }
+
+    /// The same with options of its own.
+    pub async fn tapped_with(options: Options, processes: u32) -> (Self, Tap) {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let store_url = format!("http://{}", listener.local_addr().unwrap());
         std::mem::forget(Store::start(listener, None).unwrap());
         let tap = Tap::start(&store_url).await.unwrap();
-        let options = unlimited()
+        let options = options
             .with("AWS_ENDPOINT_URL_DYNAMODB", tap.url())
             .with("MAX_CONCURRENCY", &processes.to_string());
         (World::start_aside(options), tap)

@@ -2,7 +2,7 @@ use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::call::{CallId, NewCall, Origin, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
-use maskline::domain::phone::PhoneNumber;
+use maskline::domain::phone::{Country, PhoneNumber};
 use maskline::domain::tag::Tag;
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::http::{Request, Response};
@@ -41,6 +41,7 @@ pub struct Connect {
     rate_limits: RateLimits,
     calls_per_caller: Limit,
     wrong_extensions: Limit,
+    allowed_countries: Vec<Country>,
     times: CallTimes,
 }
 
@@ -67,6 +68,7 @@ impl Function for Connect {
             rate_limits: start.rate_limits()?,
             calls_per_caller: env.limit("LIMIT_CALLS_PER_CALLER")?,
             wrong_extensions: env.limit("LIMIT_WRONG_EXTENSIONS")?,
+            allowed_countries: env.allowed_countries()?,
             times: CallTimes::from_env(env)?,
         })
     }
@@ -98,7 +100,7 @@ impl Connect {
             return Ok(Instruction::Apologise(NOT_AVAILABLE));
         };
         let tag = self.tags.by_code(&call.call.tag).await?;
-        let tag = tag.filter(|tag| tag.enabled && tag.line == call.line);
+        let tag = tag.filter(|tag| tag.reachable(&self.allowed_countries) && tag.line == call.line);
         // A call that was given up on stays given up, even if the carrier placed it.
         let over = matches!(call.outcome(Timestamp::now()).status, Status::Ended(_));
         let Some(tag) = tag.filter(|_| !over) else {
@@ -124,7 +126,9 @@ impl Connect {
             return Ok(refusal);
         }
         match self.callee(&incoming).await? {
-            Callee::Tag(tag) if tag.enabled => self.bridge(tag, incoming).await,
+            Callee::Tag(tag) if tag.reachable(&self.allowed_countries) => {
+                self.bridge(tag, incoming).await
+            }
             Callee::Tag(_) => Ok(Instruction::Apologise(NOT_AVAILABLE)),
             Callee::NobodyYet { prompt } => Ok(self.ask(request, attempts, prompt)),
             Callee::WrongExtension => self.wrong(request, attempts, &incoming).await,

@@ -1,20 +1,18 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
-use maskline::domain::call::{CallId, End, Report};
+use maskline::domain::call::{CallId, Report};
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
-use maskline::lambda::missed_call::MissedCalls;
+use maskline::lambda::reports::Reports;
 use maskline::lambda::{Function, Start, failure_in_words};
 use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, farewell};
 use maskline::ports::store::Table;
-use maskline::ports::store::calls::{Calls, Recorded};
 
 pub struct DialStatus {
     carrier: Twilio,
-    calls: Calls,
+    reports: Reports,
     public_base_url: Option<String>,
-    missed_calls: MissedCalls,
 }
 
 impl Function for DialStatus {
@@ -23,14 +21,13 @@ impl Function for DialStatus {
     fn init(start: &Start) -> Result<Self, ConfigError> {
         Ok(DialStatus {
             carrier: start.env.twilio()?,
-            calls: start.calls()?,
+            reports: Reports::from_start(start)?,
             public_base_url: start.env.public_base_url()?,
-            missed_calls: MissedCalls::from_start(start)?,
         })
     }
 
     fn first_table(&self) -> Table<'_> {
-        self.calls.table()
+        self.reports.table()
     }
 
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
@@ -40,7 +37,10 @@ impl Function for DialStatus {
         let end = self.carrier.dial_end(&form)?;
         // The dial is over whether it could be written down or not, the owner's leg
         // reports its end to another webhook, and the visitor is on the line.
-        if let Err(error) = self.record(&id, end).await {
+        let report = Report::DialEnd(end);
+        let now = Timestamp::now();
+        let recorded = self.reports.record(&self.carrier, &id, report, None, now);
+        if let Err(error) = recorded.await {
             tracing::error!(%error, "the end of a dial was not recorded");
         }
         let goodbye = farewell(end.attended_status());
@@ -49,25 +49,5 @@ impl Function for DialStatus {
 
     fn refuse(&self, error: &Error) -> Response {
         failure_in_words(&self.carrier, error)
-    }
-}
-
-impl DialStatus {
-    /// Nearly always the owner's leg has told the same before; a read that finds so
-    /// costs a tenth of a write.
-    async fn record(&self, id: &CallId, end: End) -> Result<(), Error> {
-        let report = Report::DialEnd(end);
-        let now = Timestamp::now();
-        // Stale facts will do: what makes a report redundant stays so.
-        let call = self.calls.get(id, false).await?;
-        if call.is_some_and(|call| call.facts.make_redundant(report)) {
-            return Ok(());
-        }
-        match self.calls.record(id, report, None, now).await? {
-            Recorded::News(call) => self.missed_calls.tell(&self.carrier, &call, now).await,
-            Recorded::Nothing => {}
-            Recorded::NoSuchCall => return Err(Error::NotFound("call")),
-        }
-        Ok(())
     }
 }

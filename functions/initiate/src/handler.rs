@@ -15,6 +15,7 @@ use maskline::ports::store::rate_limits::{Checked, RateLimits};
 use maskline::ports::store::tags::Tags;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::try_join;
 
 /// The most that metadata may hold, bytes as JSON.
 const MAX_METADATA: usize = 512;
@@ -102,11 +103,18 @@ impl Function for Initiate {
         let now = Timestamp::now();
         let latest = add_seconds(now, ASK_WITHIN_SECONDS);
         let asked = self.read(request)?;
-        let tag = self.tags.by_code(&asked.code).await?;
+        let (tag, virtual_number) = try_join!(
+            self.tags.by_code(&asked.code),
+            self.tags.by_number(&asked.visitor)
+        )?;
         let tag = tag
-            .filter(|tag| tag.enabled)
+            .filter(|tag| tag.reachable(&self.allowed_countries))
             .ok_or(Error::NotFound("tag"))?;
-        self.refuse_virtual_numbers(&asked.visitor).await?;
+        // Ringing a virtual number would ring Maskline itself, or another tag's owner.
+        if asked.visitor == self.shared_number || virtual_number.is_some() {
+            let problem = "is a virtual number; give your own";
+            return Err(Error::field("visitorPhone", problem));
+        }
         let call = self.new_call(&tag, &asked, now);
         if asked.keyed
             && let Some(id) = self.calls.find(&tag.line, &call).await?
@@ -132,7 +140,7 @@ impl Function for Initiate {
                     "no time left to ask the carrier".to_owned(),
                 ))
             }
-            Created::Now(id) => self.ring(&id, asked.visitor, call.virtual_number).await,
+            Created::Now(id) => self.ring(&id, asked, call.virtual_number).await,
         }
     }
 }
@@ -162,10 +170,9 @@ impl Initiate {
             let problem = format_args!("must be 1 to {MAX_KEY} bytes");
             return Err(Error::field("Idempotency-Key", problem));
         }
-        let random = getrandom::u64().map_err(|_| Error::Unavailable("randomness".to_owned()))?;
         let origin = match key {
-            Some(key) => Origin::key(&self.rate_limits.fingerprint(key), random),
-            None => Origin::once(random),
+            Some(key) => Origin::key(&self.rate_limits.fingerprint(key), random()?),
+            None => Origin::once(random()?),
         };
         let keyed = key.is_some();
         Ok(Asked {
@@ -193,17 +200,6 @@ impl Initiate {
         }
     }
 
-    /// Ringing a virtual number would ring Maskline itself, or another tag's owner.
-    async fn refuse_virtual_numbers(&self, visitor: &PhoneNumber) -> Result<(), Error> {
-        if *visitor != self.shared_number && self.tags.by_number(visitor).await?.is_none() {
-            return Ok(());
-        }
-        Err(Error::field(
-            "visitorPhone",
-            "is a virtual number; give your own",
-        ))
-    }
-
     async fn limit(&self, who: &Subject<'_>, limit: Limit, now: Timestamp) -> Result<(), Error> {
         match self
             .rate_limits
@@ -219,11 +215,11 @@ impl Initiate {
     async fn ring(
         &self,
         id: &CallId,
-        visitor: PhoneNumber,
+        asked: Asked,
         virtual_number: PhoneNumber,
     ) -> Result<Response, Error> {
         let ring = Ring {
-            visitor,
+            visitor: asked.visitor,
             caller_id: virtual_number.clone(),
             connect_url: format!("{}?call={id}", self.connect_url),
             status_url: format!("{}?call={id}&leg=visitor", self.status_url),
@@ -233,6 +229,10 @@ impl Initiate {
             Ok(sid) => sid,
             Err(error) => {
                 self.failed(id).await;
+                // Nobody was rung: the client may ask again under the same key.
+                if asked.keyed && !matches!(error, CarrierError::Ambiguous(_)) {
+                    self.forget_request(id).await;
+                }
                 return Err(refused(&error));
             }
         };
@@ -249,6 +249,20 @@ impl Initiate {
         let failed = Report::VisitorEnd(End::ours(EndStatus::Failed, now));
         if let Err(error) = self.calls.record(id, failed, None, now).await {
             tracing::error!(%error, "a call that was not placed was not recorded as failed");
+        }
+    }
+
+    async fn forget_request(&self, id: &CallId) {
+        let forgotten = match random() {
+            Ok(random) => {
+                let origin = Origin::once(random);
+                let forgotten = self.calls.forget_request(id, &origin).await;
+                forgotten.map_err(Error::from)
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = forgotten {
+            tracing::error!(%error, "an Idempotency-Key stays with a call that was refused");
         }
     }
 
@@ -270,6 +284,10 @@ impl Initiate {
             )),
         }
     }
+}
+
+fn random() -> Result<u64, Error> {
+    getrandom::u64().map_err(|_| Error::Unavailable("randomness".to_owned()))
 }
 
 fn answer(id: &CallId, sid: &str, virtual_number: &PhoneNumber) -> Result<Response, Error> {

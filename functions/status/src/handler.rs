@@ -3,18 +3,16 @@ use maskline::access::error::Error;
 use maskline::domain::call::{CallId, EndStatus, Report};
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
-use maskline::lambda::missed_call::MissedCalls;
+use maskline::lambda::reports::Reports;
 use maskline::lambda::{Function, Start};
 use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, Instruction, LegReport};
 use maskline::ports::store::Table;
-use maskline::ports::store::calls::{Calls, Recorded};
 
 pub struct Status {
     carrier: Twilio,
-    calls: Calls,
+    reports: Reports,
     public_base_url: Option<String>,
-    missed_calls: MissedCalls,
 }
 
 impl Function for Status {
@@ -23,14 +21,13 @@ impl Function for Status {
     fn init(start: &Start) -> Result<Self, ConfigError> {
         Ok(Status {
             carrier: start.env.twilio()?,
-            calls: start.calls()?,
+            reports: Reports::from_start(start)?,
             public_base_url: start.env.public_base_url()?,
-            missed_calls: MissedCalls::from_start(start)?,
         })
     }
 
     fn first_table(&self) -> Table<'_> {
-        self.calls.table()
+        self.reports.table()
     }
 
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
@@ -45,27 +42,27 @@ impl Function for Status {
         };
         let mut leg = self.carrier.leg_report(&form, now)?;
         if request.query("leg").as_deref() == Some("visitor") {
-            leg = visitors(leg);
+            leg = visitors(leg, now);
         }
         if let Some(report) = leg.report {
             let not_leg = leg.maybe_visitors_leg.as_deref();
-            match self.calls.record(&id, report, not_leg, now).await? {
-                Recorded::News(call) => self.missed_calls.tell(&self.carrier, &call, now).await,
-                Recorded::Nothing => {}
-                Recorded::NoSuchCall => return Err(Error::NotFound("call")),
-            }
+            let recorded = self
+                .reports
+                .record(&self.carrier, &id, report, not_leg, now);
+            recorded.await?;
         }
         Ok(nothing)
     }
 }
 
-/// The leg of a visitor who asked to be rung. It matters only where it was never
-/// answered, so that the owner's was never begun: `completed` says nothing of that one.
-fn visitors(leg: LegReport) -> LegReport {
+/// The leg of a visitor who asked to be rung. It matters where it was never answered,
+/// or was over before the owner's was begun: of the owner's it says nothing.
+fn visitors(leg: LegReport, now: Timestamp) -> LegReport {
     let report = match leg.report {
-        Some(Report::LegEnd(end)) if end.status != EndStatus::Completed => {
-            Some(Report::VisitorEnd(end))
+        Some(Report::LegEnd(end)) if end.status == EndStatus::Completed => {
+            Some(Report::VisitorGone(end.at.unwrap_or(now)))
         }
+        Some(Report::LegEnd(end)) => Some(Report::VisitorEnd(end)),
         _ => None,
     };
     LegReport {

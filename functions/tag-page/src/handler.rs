@@ -1,6 +1,6 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
-use maskline::domain::phone::PhoneNumber;
+use maskline::domain::phone::{Country, PhoneNumber};
 use maskline::domain::tag::TagCode;
 use maskline::lambda::http::{Request, Response};
 use maskline::lambda::{Function, Start};
@@ -13,6 +13,7 @@ const NOT_FOUND: Error = Error::NotFound("tag");
 pub struct TagPage {
     tags: Tags,
     shared_number: PhoneNumber,
+    allowed_countries: Vec<Country>,
 }
 
 impl Function for TagPage {
@@ -22,6 +23,7 @@ impl Function for TagPage {
         Ok(TagPage {
             tags: start.tags()?,
             shared_number: start.env.shared_number()?,
+            allowed_countries: start.env.allowed_countries()?,
         })
     }
 
@@ -32,7 +34,8 @@ impl Function for TagPage {
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
         // A code that is none, an unknown one and a disabled tag all look the same.
         let code: TagCode = request.path_parameter("shortCode").map_err(|_| NOT_FOUND)?;
-        let tag = self.tags.by_code(&code).await?.filter(|tag| tag.enabled);
+        let tag = self.tags.by_code(&code).await?;
+        let tag = tag.filter(|tag| tag.reachable(&self.allowed_countries));
         let tag = tag.ok_or(NOT_FOUND)?;
         let body = page::call(&tag, &self.shared_number);
         Ok(Response::html(200, page::policy(), body))

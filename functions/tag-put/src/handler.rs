@@ -80,7 +80,7 @@ impl TagPut {
             return Err(Error::field("shortCode", "is another one in the path"));
         }
         let owner_phone = self.phone("ownerPhone", &body.owner_phone)?;
-        owner_phone
+        let owner_country = owner_phone
             .check_diallable(&self.allowed_countries)
             .map_err(|problem| Error::DestinationNotAllowed {
                 field: "ownerPhone",
@@ -108,6 +108,7 @@ impl TagPut {
             code,
             owner_id: text("ownerId", body.owner_id)?,
             owner_phone,
+            owner_country,
             label,
             virtual_number,
             enabled: body.enabled,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::config::{ConfigError, Env};
+use super::jwt_crypto;
 use crate::ports::web::Web;
 
 /// The scope that makes an admin.
@@ -88,6 +89,7 @@ impl Tokens {
     /// From JWT_SECRET or JWT_JWKS_URL, JWT_ALGORITHM, JWT_ISSUER, JWT_AUDIENCE.
     /// Keys are fetched by the first token that needs one.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
+        jwt_crypto::install();
         let algorithm = algorithm(env)?;
         let (secret, url) = (env.optional("JWT_SECRET"), env.optional("JWT_JWKS_URL"));
         let keys = match (url, secret, algorithm) {

@@ -3,4 +3,5 @@
 pub mod auth;
 pub mod config;
 pub mod error;
+mod jwt_crypto;
 pub mod telemetry;

@@ -10,6 +10,7 @@
 //! | machine | an answering machine was heard | the earlier |
 //! | leg end | the owner's leg ended | the greater |
 //! | visitor end | a visitor who asked to be rung was not reached | the greater |
+//! | visitor gone | a visitor who asked to be rung had answered, and hung up | the earlier |
 //! | dial end | the dial as a whole ended | the greater |
 //!
 //! Each join is commutative, associative and idempotent, so every order and
@@ -245,6 +246,9 @@ pub enum Report {
     DialEnd(End),
     /// A visitor who asked to be rung was not reached, so that the owner never was.
     VisitorEnd(End),
+    /// A visitor who asked to be rung had answered, and hung up at that time: before
+    /// the owner was dialled, unless something is heard of the owner's leg.
+    VisitorGone(Timestamp),
 }
 
 /// What is known of a call's course; see the module's table.
@@ -263,6 +267,8 @@ pub struct Facts {
     dial_end: Option<End>,
     #[serde(skip_serializing_if = "Option::is_none")]
     visitor_end: Option<End>,
+    #[serde(with = "time::text::option", skip_serializing_if = "Option::is_none")]
+    visitor_gone_at: Option<Timestamp>,
     /// When the first end was received, by our clock: the end's time where the
     /// carrier told none.
     #[serde(with = "time::text::option", skip_serializing_if = "Option::is_none")]
@@ -282,6 +288,7 @@ impl Facts {
             Report::LegEnd(end) => self.leg_end = self.leg_end.max(Some(end)),
             Report::DialEnd(end) => self.dial_end = self.dial_end.max(Some(end)),
             Report::VisitorEnd(end) => self.visitor_end = self.visitor_end.max(Some(end)),
+            Report::VisitorGone(at) => self.visitor_gone_at = earlier(self.visitor_gone_at, at),
         }
         if matches!(
             report,
@@ -293,12 +300,17 @@ impl Facts {
     }
 
     /// Whether the outcome can never depend on this report, whatever else may
-    /// still arrive: the owner's leg has said how it ended, and the dial adds nothing.
+    /// still arrive: the owner's leg has said how it ended, and the dial adds nothing;
+    /// or the call has an end, and that the visitor hung up is no news.
     pub fn make_redundant(&self, report: Report) -> bool {
         match report {
             Report::DialEnd(end) => {
                 self.dial_end.is_some_and(|known| known >= end)
                     || (self.leg_end.is_some_and(|leg| leg.says_all()) && !end.unattended)
+            }
+            Report::VisitorGone(_) => {
+                let ends = [self.leg_end, self.dial_end, self.visitor_end];
+                ends.iter().any(Option::is_some)
             }
             _ => false,
         }
@@ -565,7 +577,18 @@ pub struct PhoneCall {
     /// What happened since.
     #[serde(flatten)]
     pub facts: Facts,
+    /// When somebody took it on to tell the owner that they missed the call.
+    #[serde(
+        with = "time::text::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub told_at: Option<Timestamp>,
 }
+
+/// How long after a visitor hung up something may still be heard of the owner's leg,
+/// seconds: callbacks overtake each other.
+const VISITOR_GONE_SECONDS: i64 = 60;
 
 /// A call as its tag's history shows it: numbers masked.
 #[derive(Debug, Serialize)]
@@ -604,6 +627,7 @@ impl PhoneCall {
             seq,
             call: call.clone().not_before(earliest),
             facts: Facts::default(),
+            told_at: None,
         }
     }
 
@@ -616,18 +640,23 @@ impl PhoneCall {
     }
 
     /// What the call came to. One whose end was never reported has failed as soon as
-    /// it cannot be alive any more.
+    /// it cannot be alive any more; one whose visitor hung up was canceled, unless
+    /// something is heard of the owner's leg within [`VISITOR_GONE_SECONDS`].
     pub fn outcome(&self, now: Timestamp) -> Outcome {
         let outcome = self.facts.outcome();
-        match outcome.status {
-            Status::Ended(_) => outcome,
+        let ended = |status, at| Outcome {
+            status: Status::Ended(status),
+            duration: 0,
+            answered_at: None,
+            ended_at: Some(at),
+        };
+        match (outcome.status, self.facts.visitor_gone_at) {
+            (Status::Ended(_), _) => outcome,
+            (Status::Initiated, Some(gone)) if now >= add_seconds(gone, VISITOR_GONE_SECONDS) => {
+                ended(EndStatus::Canceled, gone)
+            }
             _ if now < self.call.lapses_at => outcome,
-            _ => Outcome {
-                status: Status::Ended(EndStatus::Failed),
-                duration: 0,
-                answered_at: None,
-                ended_at: Some(self.call.lapses_at),
-            },
+            _ => ended(EndStatus::Failed, self.call.lapses_at),
         }
     }
 
@@ -856,6 +885,7 @@ mod tests {
             any_end().prop_map(Report::LegEnd),
             any_end().prop_map(Report::DialEnd),
             any_end().prop_map(Report::VisitorEnd),
+            (0_i64..100).prop_map(|s| Report::VisitorGone(at(s))),
         ]
     }
 

@@ -108,19 +108,21 @@ impl PhoneNumber {
         digits.contains(&self.0[known..])
     }
 
-    /// Whether the number may be dialled: in one of `allowed`, and a mobile or fixed line.
-    pub fn check_diallable(&self, allowed: &[Country]) -> Result<(), NotDiallable> {
+    /// The number's country, if it may be dialled: in one of `allowed`, and a mobile or
+    /// fixed line.
+    pub fn check_diallable(&self, allowed: &[Country]) -> Result<Country, NotDiallable> {
         let parsed = PHONE_NUMBER_UTIL
             .parse(&self.0, None)
             .map_err(|_| NotDiallable::Kind)?;
         let region = PHONE_NUMBER_UTIL.get_region_for_number(&parsed);
-        if !allowed.iter().any(|country| Some(country.0) == region) {
-            return Err(NotDiallable::Country);
-        }
+        let country = allowed
+            .iter()
+            .find(|country| Some(country.0) == region)
+            .ok_or(NotDiallable::Country)?;
         match PHONE_NUMBER_UTIL.get_number_type(&parsed) {
             PhoneNumberType::Mobile
             | PhoneNumberType::FixedLine
-            | PhoneNumberType::FixedLineOrMobile => Ok(()),
+            | PhoneNumberType::FixedLineOrMobile => Ok(*country),
             _ => Err(NotDiallable::Kind),
         }
     }
@@ -210,8 +212,23 @@ pub mod whole {
 }
 
 /// A country, ISO 3166-1 alpha-2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Country(Region);
+
+impl TryFrom<String> for Country {
+    type Error = &'static str;
+
+    fn try_from(code: String) -> Result<Self, &'static str> {
+        Country::read(&code).ok_or("not a country code")
+    }
+}
+
+impl From<Country> for String {
+    fn from(country: Country) -> String {
+        country.0.to_string()
+    }
+}
 
 impl Country {
     /// Reads a code such as `IN`.
@@ -322,8 +339,8 @@ mod tests {
                 .unwrap()
                 .check_diallable(&allowed)
         };
-        assert_eq!(check("9876543210"), Ok(()));
-        assert_eq!(check("+44 20 7946 0958"), Ok(()));
+        assert_eq!(check("9876543210"), Ok(india()));
+        assert!(check("+44 20 7946 0958").is_ok());
         assert_eq!(check("+1 415 555 0123"), Err(NotDiallable::Country));
         assert_eq!(
             check("+44 9012 345 678"),

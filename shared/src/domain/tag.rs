@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::phone::{PhoneNumber, whole};
+use super::phone::{Country, PhoneNumber, whole};
 use super::time::{self, Timestamp};
 
 /// A tag's code, 3..64 of `A-Z a-z 0-9 - _`. Kept as it was written, compared
@@ -167,6 +167,8 @@ pub struct TagSpec {
     pub owner_id: String,
     /// Whom a visitor's call reaches.
     pub owner_phone: PhoneNumber,
+    /// The country of that number.
+    pub owner_country: Country,
     /// What the owner calls it: "Blue hatchback".
     pub label: String,
     /// A virtual number that is this tag's alone.
@@ -187,6 +189,9 @@ pub struct Tag {
     /// Whom a visitor's call reaches.
     #[serde(with = "whole")]
     pub owner_phone: PhoneNumber,
+    /// The country of that number: kept, so that whether it may be dialled can be
+    /// asked at each call without the metadata that reading numbers takes.
+    pub owner_country: Country,
     /// What the owner calls it.
     pub label: String,
     /// A virtual number that is this tag's alone.
@@ -248,6 +253,7 @@ impl Tag {
             code: identity.code,
             owner_id: spec.owner_id,
             owner_phone: spec.owner_phone,
+            owner_country: spec.owner_country,
             label: spec.label,
             virtual_number: spec.virtual_number,
             enabled: spec.enabled,
@@ -257,6 +263,12 @@ impl Tag {
             created_at: identity.created_at,
             updated_at: now,
         }
+    }
+
+    /// Whether visitors can reach the owner: enabled, and in a country that may
+    /// (still) be dialled.
+    pub fn reachable(&self, allowed: &[Country]) -> bool {
+        self.enabled && allowed.contains(&self.owner_country)
     }
 
     /// What the tag keeps when it is replaced; the version counts on.

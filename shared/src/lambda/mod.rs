@@ -22,7 +22,7 @@ use crate::ports::store::{self, Table};
 
 pub mod aws;
 pub mod http;
-pub mod missed_call;
+pub mod reports;
 
 use http::{Request, Response};
 
@@ -140,6 +140,7 @@ pub fn run<F: Function>() -> ExitCode {
 fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
     let env = Env::process();
     env.required("AWS_LAMBDA_RUNTIME_API")?;
+    let preparing = std::thread::spawn(F::prepare);
     let start = Start {
         dynamodb: aws::dynamodb(&env)?,
         env,
@@ -151,9 +152,8 @@ fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let preparing = tokio::task::spawn_blocking(F::prepare);
         store::warm_up(&start.dynamodb, function.first_table()).await;
-        preparing.await?;
+        preparing.join().map_err(|_| "a panic while preparing")?;
         let function = &function;
         lambda_runtime::run(service_fn(
             move |event: LambdaEvent<http::Event>| async move {

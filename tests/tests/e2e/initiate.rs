@@ -419,3 +419,65 @@ async fn a_call_that_nobody_reports_lapses() {
         (&json!("failed"), &json!(past))
     );
 }
+
+/// Nobody was rung, so the client may ask again under the same key.
+#[tokio::test]
+async fn a_refusal_frees_its_key() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let (visitor, key) = (phone(), format!("key-{}", unique()));
+    let busy = json!({"rest": {"status": 429, "errorCode": 20429, "times": 1}});
+    world.behave(&visitor, &busy).await;
+    let asking = || Asking {
+        key: Some(&key),
+        ..Asking::default()
+    };
+    let first = world.initiate(&tag.code, &visitor, asking()).await;
+    first.error(503, "unavailable");
+    let again = world.initiate(&tag.code, &visitor, asking()).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    assert_eq!(world.history(&tag, "").await["total"], 2);
+}
+
+/// A visitor who answers and hangs up before the owner is dialled: nothing else is
+/// ever reported of the call.
+#[tokio::test]
+async fn a_visitor_who_hangs_up_before_the_dial_cancels() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let visitor = phone();
+    let unheard = json!({"visitor": {"does": "noAnswer"}, "network": {"lose": ["completed"]}});
+    world.behave(&visitor, &unheard).await;
+    let answer = ask(world, &tag, &visitor).await.json();
+    finished(world, &visitor).await;
+    let path = format!(
+        "/api/v1/call/status?call={}&leg=visitor",
+        answer["virtualCallId"].as_str().unwrap()
+    );
+    let gone = async |at: jiff::Timestamp| {
+        let at = at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
+        let fields = [
+            ("CallSid", answer["callSid"].as_str().unwrap()),
+            ("CallStatus", "completed"),
+            ("CallDuration", "3"),
+            ("Timestamp", &at),
+        ];
+        let answer = world.webhook(&path, &fields).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    let now = jiff::Timestamp::now();
+    gone(now).await;
+    let entry = world.only_call(&tag).await;
+    assert_eq!(
+        entry["status"], "initiated",
+        "the owner may yet be heard of"
+    );
+    // The earlier of two stands.
+    gone(now - jiff::SignedDuration::from_secs(61)).await;
+    let entry = world.only_call(&tag).await;
+    assert_eq!(
+        (&entry["status"], &entry["duration"]),
+        (&json!("canceled"), &json!(0))
+    );
+    assert!(entry["endedAt"].is_string());
+}

@@ -1,15 +1,19 @@
 //! A missed call is told once, by text message, without a number.
 
 use maskline_carrier::{CallPlan, Callback, NetworkPlan, OwnerDoes};
+use maskline_local::Options;
+use maskline_local::tap::Break;
 use maskline_tests::{TestTag, World, phone, unique, unlimited};
 use serde_json::{Value, json};
 
 fn telling() -> &'static World {
     static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
-    WORLD.get_or_init(|| {
-        let service = "MG00000000000000000000000000000000";
-        World::start_aside(unlimited().with("TWILIO_MESSAGING_SERVICE_SID", service))
-    })
+    WORLD.get_or_init(|| World::start_aside(options()))
+}
+
+fn options() -> Options {
+    let service = "MG00000000000000000000000000000000";
+    unlimited().with("TWILIO_MESSAGING_SERVICE_SID", service)
 }
 
 /// A tag whose owner has a telephone of their own.
@@ -128,4 +132,47 @@ async fn a_carrier_that_takes_no_message_changes_nothing_for_the_caller() {
         1,
         "not sent again: {asked}"
     );
+}
+
+/// Where the limit allows more than one, it is still one a call.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_told_once() {
+    let world = World::start_aside(options().with("LIMIT_NOTICES_PER_TAG", "100/600"));
+    let owner = phone();
+    let tag = tag_of(&world, &owner).await;
+    for calls in 1..=3 {
+        let network = NetworkPlan {
+            duplicate: 3,
+            reorder: true,
+            ..NetworkPlan::default()
+        };
+        call(&world, &tag, OwnerDoes::NoAnswer, network).await;
+        assert_eq!(messages(&world, &owner).await.len(), calls);
+    }
+}
+
+/// Where the callback that should have told could not, the next one of the call does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_one_callback_could_not_send_is_sent_by_the_next() {
+    let (world, tap) = World::tapped_with(options(), 1).await;
+    let owner = phone();
+    let tag = tag_of(&world, &owner).await;
+    let dial = world.dial(&tag, &maskline_tests::call_sid()).await;
+    let busy = [
+        ("CallSid", "CA11111111111111111111111111111111"),
+        ("ParentCallSid", "CA22222222222222222222222222222222"),
+        ("CallStatus", "busy"),
+    ];
+    let ringing = [busy[0], busy[1], ("CallStatus", "ringing")];
+    world.webhook(&dial.status, &ringing).await;
+    // The first request records, the second reads the tag, the third takes it on.
+    tap.break_one(2, Break::Refused);
+    let answer = world.webhook(&dial.status, &busy).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    tap.mend();
+    assert_eq!(messages(&world, &owner).await.len(), 0);
+    for _ in 0..2 {
+        world.webhook(&dial.status, &busy).await;
+        assert_eq!(messages(&world, &owner).await.len(), 1);
+    }
 }

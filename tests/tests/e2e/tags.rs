@@ -2,7 +2,7 @@
 
 use maskline_local::tap::Break;
 use maskline_tests::store::BREAKS;
-use maskline_tests::{ADMIN, Answer, World, call_sid, own_number, unique, world};
+use maskline_tests::{ADMIN, Answer, Asking, World, call_sid, own_number, phone, unique, world};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -415,4 +415,28 @@ async fn a_delete_that_breaks_is_done_whole_or_not_at_all() {
             assert_eq!(delete(&tag.code).await.status, 204, "{request} {how:?}");
         }
     }
+}
+
+/// ALLOWED_COUNTRIES may shrink after a tag was stored.
+#[tokio::test]
+async fn an_owner_whose_country_is_no_longer_allowed_is_not_dialled() {
+    let world = world();
+    let tag = world.new_tag().await;
+    for item in world.items("TagsTable", "code", &tag.code).await {
+        let update = json!({
+            "TableName": "TagsTable", "Key": {"pk": item["pk"]},
+            "UpdateExpression": "SET ownerCountry = :country",
+            "ExpressionAttributeValues": {":country": {"S": "FR"}}
+        });
+        world.dynamodb("UpdateItem", &update).await;
+    }
+    let digits = Some(tag.extension.as_str());
+    let answer = world
+        .connect(&call_sid(), world.shared_number(), digits)
+        .await;
+    assert!(answer.text.contains("cannot be reached"), "{}", answer.text);
+    assert_eq!(world.get(&format!("/t/{}", tag.code)).await.status, 404);
+    let asked = world.initiate(&tag.code, &phone(), Asking::default()).await;
+    asked.error(404, "not_found");
+    assert_eq!(world.history(&tag, "").await["total"], 0);
 }

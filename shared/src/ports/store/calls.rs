@@ -4,13 +4,17 @@
 //! by writing the first free place: the history is its own counter. So a page of the
 //! history is one range of `seq`, whatever its depth, and a call costs one write.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use serde::Deserialize;
+use tokio::try_join;
 
-use super::{StoreError, Table, number, text};
+use super::{AttributeValue, StoreError, Table, number, text};
 use crate::domain::call::{CallId, NewCall, Origin, PhoneCall, Report};
 use crate::domain::tag::Line;
 use crate::domain::time::{self, Timestamp, add_seconds};
@@ -57,7 +61,7 @@ pub enum Recorded {
     /// It told something new; the call as it is now.
     News(Box<PhoneCall>),
     /// It changed nothing: known already, or not about the owner's leg.
-    Nothing,
+    Nothing(Box<PhoneCall>),
     /// There is no such call.
     NoSuchCall,
 }
@@ -86,7 +90,7 @@ impl Calls {
     /// occupant of the place it wants.
     pub async fn create(&self, line: &Line, call: NewCall) -> Result<Created, StoreError> {
         for _ in 0..MAX_LOOKS {
-            let mut newest = match self.look_back(line, &call).await? {
+            let mut newest = match self.look_back(line, &call, false).await? {
                 LookBack::Known(mark) => return Ok(mark.created_for(line, &call)),
                 LookBack::Newest(newest) => newest,
             };
@@ -106,7 +110,7 @@ impl Calls {
 
     /// The call of the same origin, if there is one on the line.
     pub async fn find(&self, line: &Line, call: &NewCall) -> Result<Option<CallId>, StoreError> {
-        Ok(match self.look_back(line, call).await? {
+        Ok(match self.look_back(line, call, true).await? {
             LookBack::Known(mark) => Some(mark.id(line)),
             LookBack::Newest(_) => None,
         })
@@ -127,10 +131,7 @@ impl Calls {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(&error))?;
-        answer
-            .item
-            .map(|item| serde_dynamo::from_item(item).map_err(|_| MALFORMED))
-            .transpose()
+        answer.item.map(call).transpose()
     }
 
     /// Records a report: one conditional write, which joins it with what is known
@@ -152,13 +153,10 @@ impl Calls {
             Report::LegEnd(end) => ("legEnd", end.to_string(), GREATER),
             Report::DialEnd(end) => ("dialEnd", end.to_string(), GREATER),
             Report::VisitorEnd(end) => ("visitorEnd", end.to_string(), GREATER),
+            Report::VisitorGone(at) => ("visitorGoneAt", time::rfc3339(at), EARLIER),
         };
         let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("line", text(id.line.as_str()))
-            .key("seq", number(id.seq))
+            .update(id)
             .expression_attribute_names("#fact", attribute)
             .expression_attribute_values(":value", text(value))
             .return_values(ReturnValue::AllNew)
@@ -179,13 +177,12 @@ impl Calls {
         match sent {
             Ok(answer) => {
                 let item = answer.attributes.ok_or(MALFORMED)?;
-                let call = serde_dynamo::from_item(item).map_err(|_| MALFORMED)?;
-                Ok(Recorded::News(Box::new(call)))
+                Ok(Recorded::News(Box::new(call(item)?)))
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                     Ok(match refusal.item() {
-                        Some(_) => Recorded::Nothing,
+                        Some(item) => Recorded::Nothing(Box::new(call(item.clone())?)),
                         None => Recorded::NoSuchCall,
                     })
                 }
@@ -197,17 +194,54 @@ impl Calls {
     /// Notes the carrier's id of the visitor's leg, if none is known yet.
     pub async fn note_sid(&self, id: &CallId, call_sid: &str) -> Result<(), StoreError> {
         let sent = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("line", text(id.line.as_str()))
-            .key("seq", number(id.seq))
+            .update(id)
             .update_expression("SET twilioCallSid = if_not_exists(twilioCallSid, :sid)")
             .condition_expression("attribute_exists(line)")
             .expression_attribute_values(":sid", text(call_sid))
             .send()
             .await;
         sent.map(drop).map_err(|error| StoreError::from_sdk(&error))
+    }
+
+    /// Takes it on to tell the owner of a missed call: `true` for exactly one of all
+    /// who ask. (A retry after a lost answer finds it taken: nobody tells then.)
+    pub async fn claim_telling(&self, id: &CallId, now: Timestamp) -> Result<bool, StoreError> {
+        let sent = self
+            .update(id)
+            .update_expression("SET toldAt = :now")
+            .condition_expression("attribute_exists(line) AND attribute_not_exists(toldAt)")
+            .expression_attribute_values(":now", text(time::rfc3339(now)))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(StoreError::from_sdk(&error)),
+            },
+        }
+    }
+
+    /// Changes what asked for a call, so that a repetition is a request of its own:
+    /// the carrier refused the first.
+    pub async fn forget_request(&self, id: &CallId, origin: &Origin) -> Result<(), StoreError> {
+        let origin = serde_dynamo::to_attribute_value(origin).map_err(|_| MALFORMED)?;
+        let sent = self
+            .update(id)
+            .update_expression("SET origin = :origin")
+            .condition_expression("attribute_exists(line)")
+            .expression_attribute_values(":origin", origin)
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| StoreError::from_sdk(&error))
+    }
+
+    fn update(&self, id: &CallId) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("line", text(id.line.as_str()))
+            .key("seq", number(id.seq))
     }
 
     /// Page `page`, from 1, of `limit` calls each. Every page costs the same range
@@ -224,25 +258,22 @@ impl Calls {
             expires: now.as_second(),
             created: add_seconds(now, -retention_seconds),
         };
-        let Some(newest) = self.edge(line, 0, false).await?.map(|mark| mark.seq) else {
-            return Ok(Page {
-                calls: Vec::new(),
-                total: 0,
-            });
+        let nothing = |total| Page {
+            calls: Vec::new(),
+            total,
         };
-        let Some(oldest) = self.oldest_live(line, newest, cutoff).await? else {
-            return Ok(Page {
-                calls: Vec::new(),
-                total: 0,
-            });
+        let (newest, first) = try_join!(self.edge(line, 0, false), self.edge(line, 0, true))?;
+        let (Some(newest), Some(first)) = (newest, first) else {
+            return Ok(nothing(0));
+        };
+        let newest = newest.seq;
+        let Some(oldest) = self.oldest_live(line, first, newest, cutoff).await? else {
+            return Ok(nothing(0));
         };
         let total = (newest + 1).saturating_sub(oldest);
         let skipped = (page - 1).saturating_mul(limit);
         if skipped >= total {
-            return Ok(Page {
-                calls: Vec::new(),
-                total,
-            });
+            return Ok(nothing(total));
         }
         let last = newest - skipped;
         let first = oldest.max((last + 1).saturating_sub(limit));
@@ -276,14 +307,14 @@ impl Calls {
     async fn oldest_live(
         &self,
         line: &Line,
+        first: Mark,
         newest: u64,
         cutoff: Cutoff,
     ) -> Result<Option<u64>, StoreError> {
-        let first = match self.edge(line, 0, true).await? {
-            Some(first) if first.expired(cutoff) => first.seq,
-            first => return Ok(first.map(|mark| mark.seq)),
-        };
-        let (mut low, mut high) = (first + 1, newest + 1);
+        if !first.expired(cutoff) {
+            return Ok(Some(first.seq));
+        }
+        let (mut low, mut high) = (first.seq + 1, newest + 1);
         let mut found = None;
         let mut step = 1;
         while low < high {
@@ -327,7 +358,14 @@ impl Calls {
             .transpose()
     }
 
-    async fn look_back(&self, line: &Line, call: &NewCall) -> Result<LookBack, StoreError> {
+    /// `latest` false costs half and may miss the newest calls, which does no harm
+    /// where the place after the newest is written next: who has it, is told then.
+    async fn look_back(
+        &self,
+        line: &Line,
+        call: &NewCall,
+        latest: bool,
+    ) -> Result<LookBack, StoreError> {
         let oldest_repeat = add_seconds(call.created_at, -call.origin.repeat_window());
         let mut newest = None;
         let mut start = None;
@@ -341,7 +379,7 @@ impl Calls {
                 .expression_attribute_values(":line", text(line.as_str()))
                 .projection_expression(Mark::ATTRIBUTES)
                 .scan_index_forward(false)
-                .consistent_read(true)
+                .consistent_read(latest)
                 .limit(limit)
                 .set_exclusive_start_key(start)
                 .send()
@@ -393,6 +431,10 @@ impl Calls {
 }
 
 const MALFORMED: StoreError = StoreError::Malformed { table: "calls" };
+
+fn call(item: HashMap<String, AttributeValue>) -> Result<PhoneCall, StoreError> {
+    serde_dynamo::from_item(item).map_err(|_| MALFORMED)
+}
 
 const NOT_THE_VISITORS: &str =
     " AND (attribute_not_exists(twilioCallSid) OR twilioCallSid <> :sid)";
