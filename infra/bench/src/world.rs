@@ -79,7 +79,7 @@ impl World {
         // TWILIO_API_BASE_URL leads, for functions that place calls themselves.
         let stack = Stack::start(options).await?;
         let value = |name: &str| stack.value(name).map(str::to_owned);
-        let plan = Template::read(template)?.resolve(value, stack.http_url())?;
+        let plan = Template::read(template)?.resolve(value, stack.addresses())?;
         let tap = Tap::start(stack.store_url()).await?;
         let log = LogSink::memory();
         let host = Host {

@@ -42,8 +42,19 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn act(event: &Value, context: Value) -> (&'static str, String) {
-    let what = [&event["do"], &event["queryStringParameters"]["do"]];
+    let body: Value =
+        serde_json::from_str(event["body"].as_str().unwrap_or("")).unwrap_or_default();
+    let what = [
+        &event["do"],
+        &event["queryStringParameters"]["do"],
+        &body["do"],
+    ];
     let what = what.iter().find_map(|v| v.as_str()).unwrap_or("echo");
+    // Nobody sees the answer to these, so tests look for them in the log.
+    let silent = !event["requestContext"]["eventType"].is_null();
+    if silent {
+        println!("event {event}");
+    }
     let answer = match what {
         "context" => context,
         "environment" => Value::Object(std::env::vars().map(|(k, v)| (k, v.into())).collect()),
@@ -63,9 +74,17 @@ async fn act(event: &Value, context: Value) -> (&'static str, String) {
             "headers": {"content-type": "text/plain"},
             "body": "made",
         }),
+        "refuse" => json!({"statusCode": 401}),
+        "protocol" => json!({"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "second"}}),
+        "slow" => {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            println!("done {}", event["requestContext"]["messageId"]);
+            json!({"statusCode": 200})
+        }
         "bad response" => json!({"statusCode": 1}),
         // As far as the demo data is concerned, a tag.
         _ if event["routeKey"] == "PUT /api/v1/tags/{shortCode}" => json!({"extension": "123456"}),
+        _ if silent => json!({"statusCode": 200}),
         _ => event.clone(),
     };
     ("response", answer.to_string())

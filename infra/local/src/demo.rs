@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::stack::http_client;
+use crate::websocket::WebSocketApi;
 use crate::{Error, Stack};
 
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
@@ -132,6 +133,9 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     let url = stack.http_url();
     writeln!(text, "\nMaskline runs on this machine; Ctrl-C stops it.\n")?;
     writeln!(text, "  HTTP API and webhooks  {url}")?;
+    if let Some(api) = stack.websocket() {
+        writeln!(text, "  WebSocket API          {}", api.url())?;
+    }
     match stack.carrier_url() {
         Some(carrier) => writeln!(text, "  Simulated carrier      {carrier}")?,
         None => writeln!(text, "  Carrier                as TWILIO_API_BASE_URL says")?,
@@ -220,6 +224,7 @@ impl StateFile {
         };
         let facts = json!({
             "httpUrl": stack.http_url(),
+            "websocketUrl": stack.websocket().map(WebSocketApi::url),
             "storeUrl": stack.store_url(),
             "carrierUrl": stack.carrier_url(),
             "publicBaseUrl": stack.value("PUBLIC_BASE_URL"),

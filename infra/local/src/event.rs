@@ -68,7 +68,7 @@ const HOP_BY_HOP: [HeaderName; 5] = [
 
 /// Builds the event.
 pub fn build(request: &Request<'_>) -> Value {
-    let (source_ip, forwarded_for) = source(request);
+    let (source_ip, forwarded_for) = source(request.headers, request.peer);
     // The HTTP API hands paths over decoded, a Function URL as they were sent.
     let path = match request.door {
         Door::HttpApi => decode(request.path),
@@ -131,12 +131,12 @@ pub fn build(request: &Request<'_>) -> Value {
 /// Who sent the request, and the X-Forwarded-For that says so. On AWS that is
 /// always the peer; here a header already present is believed, so that a test can
 /// play clients with addresses of their own.
-fn source(request: &Request<'_>) -> (IpAddr, String) {
-    let given = joined_values(request.headers, &HeaderName::from_static("x-forwarded-for"));
+pub(crate) fn source(headers: &HeaderMap, peer: IpAddr) -> (IpAddr, String) {
+    let given = joined_values(headers, &HeaderName::from_static("x-forwarded-for"));
     let last = given.rsplit(',').next().unwrap_or_default();
     match last.trim().parse() {
         Ok(address) => (address, given),
-        Err(_) => (request.peer, request.peer.to_string()),
+        Err(_) => (peer, peer.to_string()),
     }
 }
 
@@ -195,7 +195,7 @@ fn joined(pairs: impl Iterator<Item = (String, String)>) -> Value {
 }
 
 /// A header's text; bytes that are not UTF-8 are replaced, as JSON cannot hold them.
-fn text(value: Option<&HeaderValue>) -> String {
+pub(crate) fn text(value: Option<&HeaderValue>) -> String {
     String::from_utf8_lossy(value.map_or(&[], |value| value.as_bytes())).into_owned()
 }
 

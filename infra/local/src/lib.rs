@@ -7,6 +7,7 @@
 //!   their own behind the Lambda Runtime API;
 //! - [`http`] and [`event`]: the HTTP API and the Function URLs, with the events
 //!   that AWS sends;
+//! - [`websocket`]: the WebSocket API, if the template has one, and `@connections`;
 //! - the simulated carrier, from the crate `maskline-carrier`.
 //!
 //! Nothing here knows what a call is: a function cannot tell this place from AWS
@@ -24,6 +25,7 @@ mod stack;
 pub mod store;
 pub mod tap;
 pub mod template;
+pub mod websocket;
 
 pub use error::{Error, InvokeError};
 pub use log::LogSink;

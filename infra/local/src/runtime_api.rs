@@ -9,6 +9,8 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -294,6 +296,11 @@ pub(crate) fn request_id() -> String {
         id.insert(at, '-');
     }
     id
+}
+
+/// An id as API Gateway's WebSocket APIs write them, `L0SM9cOFvHcCIhw=`.
+pub(crate) fn short_id() -> String {
+    BASE64_URL_SAFE.encode(&random().to_be_bytes()[..11])
 }
 
 /// A trace id as X-Ray writes them: `Root=1-<time>-<24 hex digits>`.

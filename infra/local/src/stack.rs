@@ -15,7 +15,8 @@ use crate::http::Gateway;
 use crate::lambda::{Function, Host, default_functions_dir};
 use crate::settings::Settings;
 use crate::store::{Store, create_tables};
-use crate::template::{Plan, Template};
+use crate::template::{Addresses, Plan, Template};
+use crate::websocket::WebSocketApi;
 use crate::{Error, InvokeError, LogSink};
 
 /// How long a server may take for the requests that run when it is stopped.
@@ -56,7 +57,7 @@ impl Options {
     /// For tests: the repository's template, any free ports, no `.env`, and a log
     /// in memory.
     pub fn ephemeral() -> Self {
-        let any_port = ["HTTP_PORT", "STORE_PORT", "CARRIER_PORT"];
+        let any_port = ["HTTP_PORT", "WS_PORT", "STORE_PORT", "CARRIER_PORT"];
         Self {
             template: concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml").into(),
             dotenv: None,
@@ -82,11 +83,12 @@ impl Options {
 pub struct Stack {
     settings: Settings,
     plan: Plan,
-    http_url: String,
+    addresses: Addresses,
     store_url: String,
     carrier_url: Option<String>,
     functions: Functions,
     http: Server,
+    websocket: Option<(Arc<WebSocketApi>, Server)>,
     carrier: Option<Server>,
     store: Option<Store>,
     log: LogSink,
@@ -101,6 +103,16 @@ impl Stack {
 
         let http = bind(&settings, "HTTP_PORT", 3000).await?;
         let (http_port, http_url) = address(&http)?;
+        let mut addresses = Addresses {
+            http: http_url,
+            ..Addresses::default()
+        };
+        let mut websocket = None;
+        if template.has_websocket() {
+            let listener = bind(&settings, "WS_PORT", 3001).await?;
+            addresses.websocket = address(&listener)?.1.replacen("http", "ws", 1);
+            websocket = Some(listener);
+        }
         let given_store = settings.given("AWS_ENDPOINT_URL_DYNAMODB");
         let (store_url, store_listener) = match given_store.map(str::to_owned) {
             Some(url) => (url, None),
@@ -116,9 +128,9 @@ impl Stack {
                 (Some(address(&listener)?.1), Some(listener))
             }
         };
-        settings.set_defaults(&http_url, carrier_url.as_deref());
+        settings.set_defaults(&addresses.http, carrier_url.as_deref());
         let given = |name: &str| settings.get(name).map(str::to_owned);
-        let plan = template.resolve(given, &http_url)?;
+        let plan = template.resolve(given, &addresses)?;
 
         let store = match store_listener {
             Some(listener) => {
@@ -148,14 +160,26 @@ impl Stack {
 
         let gateway = Gateway::new(&functions.0, http_port, options.log.clone());
         let http = Server::start(|stopping| gateway.serve(http, stopping));
+        let websocket = plan
+            .websocket
+            .clone()
+            .zip(websocket)
+            .map(|(plan, listener)| {
+                let url = addresses.websocket.clone();
+                let api = WebSocketApi::new(plan, &functions.0, url, options.log.clone());
+                let serve = |stopping| Arc::clone(&api).serve(listener, stopping);
+                let server = Server::start(serve);
+                (api, server)
+            });
         let mut stack = Self {
             settings,
             plan,
-            http_url,
+            addresses,
             store_url,
             carrier_url,
             functions,
             http,
+            websocket,
             carrier: None,
             store,
             log: options.log,
@@ -170,7 +194,17 @@ impl Stack {
 
     /// Where the HTTP API and the Function URLs are, without a trailing slash.
     pub fn http_url(&self) -> &str {
-        &self.http_url
+        &self.addresses.http
+    }
+
+    /// Where every part is.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The WebSocket API, if the template has one.
+    pub fn websocket(&self) -> Option<&WebSocketApi> {
+        self.websocket.as_ref().map(|(api, _)| api.as_ref())
     }
 
     /// Where the store is.
@@ -199,7 +233,9 @@ impl Stack {
 
     /// The public address of a Function URL, by the name of the template's output.
     pub fn webhook_url(&self, output: &str) -> Option<String> {
-        let base = self.value("PUBLIC_BASE_URL").unwrap_or(&self.http_url);
+        let base = self
+            .value("PUBLIC_BASE_URL")
+            .unwrap_or(&self.addresses.http);
         let path = self.plan.url_paths.get(output)?;
         Some(format!("{base}{path}"))
     }
@@ -222,7 +258,12 @@ impl Stack {
         if let Some(carrier) = self.carrier {
             carrier.stop().await;
         }
-        self.http.stop().await;
+        let websocket = async {
+            if let Some((_, server)) = self.websocket {
+                server.stop().await;
+            }
+        };
+        tokio::join!(self.http.stop(), websocket);
         for function in &self.functions.0 {
             function.begin_stop();
         }

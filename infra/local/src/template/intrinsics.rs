@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 
-use super::Resource;
+use super::{Addresses, Resource, websocket};
 
 /// The region that functions are told they run in.
 pub const REGION: &str = "us-east-1";
 /// The account that functions are told they run in.
 pub const ACCOUNT: &str = "123456789012";
+/// The id that both APIs have here.
+pub(crate) const API_ID: &str = "local";
 
 /// Turns YAML into JSON with the long forms only: `!Ref X` is `{"Ref": "X"}`,
 /// `!GetAtt A.B` is `{"Fn::GetAtt": ["A", "B"]}`.
@@ -47,7 +49,7 @@ pub(super) fn to_json(yaml: Yaml) -> Result<Value, String> {
 pub(super) struct Scope<'a> {
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) resources: &'a BTreeMap<String, Resource>,
-    pub(super) base_url: &'a str,
+    pub(super) addresses: &'a Addresses,
 }
 
 impl Scope<'_> {
@@ -90,8 +92,10 @@ impl Scope<'_> {
             Some("AWS::DynamoDB::Table" | "AWS::Serverless::Function" | "AWS::Logs::LogGroup") => {
                 Ok(name.into())
             }
+            Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi") => Ok(API_ID.into()),
             Some(kind) => Err(format!("cannot evaluate !Ref {name} ({kind})")),
-            None => Err(format!("!Ref {name}: there is nothing of that name")),
+            None => websocket::stage_of_id(name, self)
+                .unwrap_or_else(|| Err(format!("!Ref {name}: there is nothing of that name"))),
         }
     }
 
@@ -102,7 +106,13 @@ impl Scope<'_> {
                 Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"))
             }
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(name)),
-            (Some("AWS::Serverless::HttpApi"), "ApiEndpoint") => Ok(self.base_url.into()),
+            (Some("AWS::Serverless::HttpApi"), "ApiEndpoint") => Ok(self.addresses.http.clone()),
+            (Some("AWS::Serverless::WebSocketApi"), "ApiEndpoint") => {
+                Ok(self.addresses.websocket.clone())
+            }
+            (Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi"), "ApiId") => {
+                Ok(API_ID.into())
+            }
             // SAM makes the resource `<function>Url` out of FunctionUrlConfig.
             (None, "FunctionUrl")
                 if name
@@ -110,7 +120,7 @@ impl Scope<'_> {
                     .and_then(|function| self.resources.get(function))
                     .is_some_and(Resource::has_function_url) =>
             {
-                Ok(format!("{}/", self.base_url))
+                Ok(format!("{}/", self.addresses.http))
             }
             _ => Err(format!("cannot evaluate !GetAtt {name}.{attribute}")),
         }

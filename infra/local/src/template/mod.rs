@@ -7,6 +7,7 @@
 
 mod intrinsics;
 mod parameters;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,10 +18,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-pub(crate) use intrinsics::function_arn;
 pub use intrinsics::{ACCOUNT, REGION};
+pub(crate) use intrinsics::{API_ID, function_arn};
 use intrinsics::{Scope, to_json};
 use parameters::Parameter;
+pub use websocket::WebSocketPlan;
 
 /// A template as it was written.
 #[derive(Debug, Deserialize)]
@@ -53,6 +55,16 @@ struct Output {
     value: Value,
 }
 
+/// Where the parts of a stack are, without trailing slashes; empty for a part that
+/// the template does not have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// The HTTP API and the Function URLs, `http://…`.
+    pub http: String,
+    /// The WebSocket API, `ws://…`.
+    pub websocket: String,
+}
+
 /// What to run: the template with every value in its place.
 #[derive(Debug)]
 pub struct Plan {
@@ -62,6 +74,8 @@ pub struct Plan {
     pub functions: Vec<FunctionPlan>,
     /// Every table.
     pub tables: Vec<TablePlan>,
+    /// The WebSocket API.
+    pub websocket: Option<WebSocketPlan>,
     /// The outputs that are Function URLs, with the path each is served at.
     pub url_paths: BTreeMap<String, String>,
 }
@@ -194,13 +208,23 @@ impl Template {
         typed("", json).map_err(Error::Template)
     }
 
+    /// Whether there is a WebSocket API to listen for.
+    pub fn has_websocket(&self) -> bool {
+        let mut resources = self.resources.values();
+        resources.any(|resource| resource.kind == "AWS::Serverless::WebSocketApi")
+    }
+
     /// Fills in the values: parameters from `given`, by their names in the
-    /// environment, and every address under `base_url` (without a trailing slash).
+    /// environment, and every address.
     pub fn resolve(
         &self,
         given: impl Fn(&str) -> Option<String>,
-        base_url: &str,
+        addresses: &Addresses,
     ) -> Result<Plan, Error> {
+        if let Some(section) = self.globals.keys().find(|name| *name != "Function") {
+            let reason = format!("Globals: the local stack does not know {section}");
+            return Err(Error::Template(reason));
+        }
         let mut by_id = BTreeMap::new();
         let mut by_name = BTreeMap::new();
         for (id, parameter) in &self.parameters {
@@ -212,12 +236,13 @@ impl Template {
         let scope = Scope {
             parameters: by_id,
             resources: &self.resources,
-            base_url,
+            addresses,
         };
         let mut plan = Plan {
             parameters: by_name,
             functions: Vec::new(),
             tables: Vec::new(),
+            websocket: None,
             url_paths: BTreeMap::new(),
         };
         for (id, resource) in &self.resources {
@@ -229,6 +254,12 @@ impl Template {
                 "AWS::DynamoDB::Table" => plan.tables.push(table(id, resource).map_err(at)?),
                 "AWS::Serverless::HttpApi" => {
                     only_known(&resource.properties, &[&API_NO_PART_HERE]).map_err(at)?;
+                }
+                "AWS::Serverless::WebSocketApi" if plan.websocket.is_some() => {
+                    return Err(at("the local stack runs one WebSocket API only".into()));
+                }
+                "AWS::Serverless::WebSocketApi" => {
+                    plan.websocket = Some(websocket::websocket(resource, &scope).map_err(at)?);
                 }
                 kind if NO_PART_HERE.iter().any(|prefix| kind.starts_with(prefix)) => continue,
                 kind => return Err(at(format!("the local stack does not know {kind}"))),

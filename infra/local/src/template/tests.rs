@@ -4,6 +4,13 @@ use super::*;
 
 const BASE: &str = "http://127.0.0.1:3000";
 
+fn addresses() -> Addresses {
+    Addresses {
+        http: BASE.into(),
+        websocket: "ws://127.0.0.1:3001".into(),
+    }
+}
+
 fn local(name: &str) -> Option<String> {
     let mut settings = crate::settings::Settings::default();
     settings.set_defaults(BASE, None);
@@ -11,7 +18,7 @@ fn local(name: &str) -> Option<String> {
 }
 
 fn snippet(text: &str) -> Result<Plan, Error> {
-    Template::parse(text)?.resolve(|_| None, BASE)
+    Template::parse(text)?.resolve(|_| None, &addresses())
 }
 
 fn message(result: Result<Plan, Error>) -> String {
@@ -28,7 +35,10 @@ fn function(properties: &str) -> String {
 #[test]
 fn the_real_template_makes_a_plan() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
-    let plan = Template::read(&path).unwrap().resolve(local, BASE).unwrap();
+    let plan = Template::read(&path)
+        .unwrap()
+        .resolve(local, &addresses())
+        .unwrap();
 
     let connect = plan.functions.iter().find(|f| f.binary == "connect");
     let connect = connect.unwrap();
@@ -103,6 +113,50 @@ Outputs:
     assert_eq!(f.url_paths, ["/hook"]);
 }
 
+fn sockets(properties: &str) -> String {
+    let function = function("");
+    format!(
+        "{function}\n  W:\n    Type: AWS::Serverless::WebSocketApi\n    Properties:\n      \
+         RouteSelectionExpression: $request.body.action\n{properties}"
+    )
+}
+
+#[test]
+fn a_websocket_api_has_a_stage_and_functions_behind_its_routes() {
+    let text = "
+      Routes:
+        $connect: { FunctionArn: !GetAtt F.Arn }
+        callInitiate: { FunctionArn: !Sub '${F.Arn}' }";
+    let arn = "arn:aws:execute-api:us-east-1:123456789012:local";
+    for (stage, reference) in [
+        ("", "WDefaultStage"),
+        ("\n      StageName: default", "WDefaultStage"),
+        ("\n      StageName: live", "WliveStage"),
+        ("\n      StageName: !Ref AWS::StackName", "WStage"),
+    ] {
+        let environment = format!(
+            "
+      Environment:
+        Variables:
+          URL: !Sub ${{W.ApiEndpoint}}/${{{reference}}}
+          ARN: !Sub arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{W}}/x"
+        );
+        let text = sockets(&format!("{text}{stage}")).replacen("CodeUri: .", &environment, 1);
+        let plan = snippet(&text).unwrap();
+        let api = plan.websocket.unwrap();
+        assert_eq!(api.selector, "action");
+        let routes: Vec<_> = api.routes.keys().collect();
+        assert_eq!(routes, ["$connect", "callInitiate"]);
+        assert_eq!(api.routes["callInitiate"], "F");
+        let environment = &plan.functions[0].environment;
+        assert_eq!(
+            environment["URL"],
+            format!("ws://127.0.0.1:3001/{}", api.stage)
+        );
+        assert_eq!(environment["ARN"], format!("{arn}/x"));
+    }
+}
+
 #[test]
 fn what_is_not_understood_is_named() {
     for (text, expected) in [
@@ -115,6 +169,13 @@ fn what_is_not_understood_is_named() {
         (function("      FunctionUrlConfig: { AuthType: AWS_IAM }"), "F: FunctionUrlConfig"),
         (function("    Condition: Sometimes"), "F: cannot evaluate the condition Sometimes"),
         ("Resources:\n  A:\n    Type: AWS::Serverless::HttpApi\n    Properties: { CorsConfiguration: true }".to_owned(), "A: the local stack does not know the property CorsConfiguration"),
+        (sockets("      Routes: {}"), "W: Routes: there must be at least one"),
+        (sockets("      Routes: { 'call:end': { FunctionArn: !GetAtt F.Arn } }"), "W: Routes.call:end: SAM allows letters and digits only"),
+        (sockets("      Routes: { $connect: { FunctionArn: !Ref F } }"), "W: Routes.$connect: FunctionArn is not a function"),
+        (sockets("      Routes: { $connect: { FunctionArn: x, ApiKeyRequired: true } }"), "W: Properties.Routes.$connect.ApiKeyRequired: unknown field"),
+        (sockets("      Auth: {}"), "W: the local stack does not know the property Auth"),
+        (sockets("      Routes: { a: { FunctionArn: !GetAtt F.Arn } }").replace("body.action", "body.a.b"), "W: RouteSelectionExpression: only $request.body.FIELD"),
+        ("Globals: { HttpApi: { StageName: x } }\nResources: {}".to_owned(), "Globals: the local stack does not know HttpApi"),
         ("Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties: { StreamSpecification: {} }".to_owned(), "T: the local stack does not know the property StreamSpecification"),
     ] {
         let error = message(snippet(&text));
@@ -128,7 +189,10 @@ fn parameters_keep_their_rules_and_their_secrets() {
         let text = format!("Parameters:\n  SomeName: {{ {rules} }}\nResources: {{}}");
         Template::parse(&text)
             .unwrap()
-            .resolve(|name| (name == "SOME_NAME").then(|| given.to_owned()), BASE)
+            .resolve(
+                |name| (name == "SOME_NAME").then(|| given.to_owned()),
+                &addresses(),
+            )
             .map(|plan| plan.parameters["SOME_NAME"].clone())
     };
     for (rules, good, bad) in [

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod websocket;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -42,11 +44,11 @@ Outputs:
 ";
 
 /// A directory of its own for one test, with the template in it.
-fn directory(test: &str) -> PathBuf {
+fn directory(test: &str, template: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join("template.yaml"), TEMPLATE).unwrap();
+    std::fs::write(directory.join("template.yaml"), template).unwrap();
     directory
 }
 
@@ -66,8 +68,12 @@ fn functions_dir() -> PathBuf {
 }
 
 fn options(test: &str) -> Options {
+    options_with(test, TEMPLATE)
+}
+
+fn options_with(test: &str, template: &str) -> Options {
     let mut options = Options::ephemeral();
-    options.template = directory(test).join("template.yaml");
+    options.template = directory(test, template).join("template.yaml");
     options.functions_dir = Some(functions_dir());
     options
 }
@@ -406,7 +412,7 @@ async fn program(directory: &Path) -> (Child, u32) {
         .env("FUNCTIONS_DIR", functions_dir())
         .env("STATE_FILE", &state)
         .env("DEMO", "off")
-        .envs(["HTTP_PORT", "STORE_PORT", "CARRIER_PORT"].map(|name| (name, "0")))
+        .envs(["HTTP_PORT", "WS_PORT", "STORE_PORT", "CARRIER_PORT"].map(|name| (name, "0")))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -414,7 +420,7 @@ async fn program(directory: &Path) -> (Child, u32) {
     assert!(lines.any(|line| line.unwrap() == "ready"));
     let facts: Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
     let url = facts["httpUrl"].as_str().unwrap();
-    let pid = client().get(format!("{url}/things/x?do=wait")).send().await;
+    let pid = client().get(format!("{url}/hook?do=wait")).send().await;
     let pid = pid.unwrap().text().await.unwrap().parse().unwrap();
     assert!(runs(pid));
     (program, pid)
@@ -423,7 +429,7 @@ async fn program(directory: &Path) -> (Child, u32) {
 #[tokio::test]
 async fn the_program_stops_when_told_and_leaves_nothing_behind() {
     for signal in ["-INT", "-TERM"] {
-        let directory = directory(&format!("program{signal}"));
+        let directory = directory(&format!("program{signal}"), TEMPLATE);
         let (mut program, pid) = program(&directory).await;
         let asked = Instant::now();
         kill(signal, program.id());
@@ -436,7 +442,7 @@ async fn the_program_stops_when_told_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn functions_end_when_the_program_is_killed() {
-    let (mut program, pid) = program(&directory("killed")).await;
+    let (mut program, pid) = program(&directory("killed", TEMPLATE)).await;
     program.kill().unwrap();
     program.wait().unwrap();
     until("the function is gone", || !runs(pid)).await;
