@@ -3,7 +3,7 @@
 //! Four layers, each importing only from those above it in this list
 //! (`tests/layers.rs` checks it):
 //!
-//! 1. [`domain`]: numbers, tags, calls; no I/O, no clock, time is an argument.
+//! 1. [`domain`]: numbers, tags, bookings, calls; no I/O, no clock, time is an argument.
 //! 2. [`ports`]: DynamoDB and the carrier.
 //! 3. [`access`]: configuration, tokens, errors, logs.
 //! 4. [`lambda`]: clients, start-up, and the translation of Lambda's events.

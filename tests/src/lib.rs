@@ -182,6 +182,23 @@ impl World {
         }
     }
 
+    /// Creates or replaces a booking, as an admin.
+    pub async fn put_booking(&self, id: &str, body: &Value) -> Answer {
+        let admin = self.token("an-admin", ADMIN);
+        let path = format!("/api/v1/bookings/{id}");
+        self.api(Method::PUT, &path, Some(&admin), Some(body)).await
+    }
+
+    /// Creates a booking that nobody else uses, of two people who have no other.
+    pub async fn new_booking(&self) -> TestBooking {
+        let booking = TestBooking::of(&format!("booking-{}", unique()));
+        let answer = self
+            .put_booking(&booking.id, &booking.body("accepted"))
+            .await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        booking
+    }
+
     /// A page of a tag's history, as its owner.
     pub async fn history(&self, tag: &TestTag, query: &str) -> Value {
         let token = self.token(&tag.owner, "");
@@ -321,6 +338,37 @@ pub struct TestTag {
     pub owner: String,
     /// Its extension.
     pub extension: String,
+}
+
+/// A booking of a test.
+#[derive(Debug, Clone)]
+pub struct TestBooking {
+    /// Its id.
+    pub id: String,
+    /// The user's id; their name is Asha.
+    pub user: String,
+    /// The provider's id; their name is Ravi.
+    pub provider: String,
+}
+
+impl TestBooking {
+    /// The booking of that id, which may not be stored yet.
+    pub fn of(id: &str) -> Self {
+        TestBooking {
+            id: id.to_owned(),
+            user: format!("user-of-{id}"),
+            provider: format!("provider-of-{id}"),
+        }
+    }
+
+    /// What an admin puts.
+    pub fn body(&self, status: &str) -> Value {
+        json!({
+            "userId": self.user, "userName": "Asha",
+            "providerId": self.provider, "providerName": "Ravi",
+            "serviceName": "Plumbing", "status": status
+        })
+    }
 }
 
 /// Where Twilio reports a dial, as path and query.

@@ -3,15 +3,13 @@ use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::phone::{self, Country, PhoneNumber};
 use maskline::domain::tag::{TagCode, TagSpec};
+use maskline::domain::text;
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
 use maskline::lambda::{Function, Start};
 use maskline::ports::store::Table;
 use maskline::ports::store::tags::{PutError, Stored, Tags};
 use serde::Deserialize;
-
-/// The longest owner id and label, bytes: they keep an item under 1 KB, one write unit.
-const MAX_TEXT: usize = 200;
 
 pub struct TagPut {
     tokens: Tokens,
@@ -99,14 +97,14 @@ impl TagPut {
             let problem = "is the number that tags share; leave it out to share it";
             return Err(Error::field("virtualNumber", problem));
         }
-        let label = text("label", body.label)?;
+        let label = text("label", &body.label)?;
         if owner_phone.appears_in(&label) {
             let problem = "shows the owner's number; every visitor sees it";
             return Err(Error::field("label", problem));
         }
         Ok(TagSpec {
             code,
-            owner_id: text("ownerId", body.owner_id)?,
+            owner_id: text("ownerId", &body.owner_id)?,
             owner_phone,
             owner_country,
             label,
@@ -121,11 +119,6 @@ impl TagPut {
     }
 }
 
-fn text(field: &str, given: String) -> Result<String, Error> {
-    let trimmed = given.trim();
-    if trimmed.is_empty() || trimmed.len() > MAX_TEXT || trimmed.chars().any(char::is_control) {
-        let problem = format_args!("must be 1 to {MAX_TEXT} bytes of printable text");
-        return Err(Error::field(field, problem));
-    }
-    Ok(trimmed.to_owned())
+fn text(field: &str, given: &str) -> Result<String, Error> {
+    text::read(given).map_err(|problem| Error::field(field, problem))
 }

@@ -1,8 +1,10 @@
-//! Numbers, tags and calls. No I/O and no clock: time is an argument.
+//! Numbers, tags, bookings and calls. No I/O and no clock: time is an argument.
 
+pub mod booking;
 pub mod call;
 pub mod limit;
 pub mod phone;
 pub mod secret;
 pub mod tag;
+pub mod text;
 pub mod time;

@@ -128,6 +128,21 @@ impl PhoneNumber {
     }
 }
 
+/// Whether a text may give somebody's number away: eight digits with nothing between
+/// them but what people write within numbers.
+pub fn may_be_in(text: &str) -> bool {
+    let mut run = 0;
+    text.chars().any(|c| {
+        run = match c {
+            // In any script: not only software reads it.
+            _ if c.is_numeric() => run + 1,
+            ' ' | '-' | '.' | '(' | ')' | '+' | '/' | '\u{a0}' => run,
+            _ => 0,
+        };
+        run >= 8
+    })
+}
+
 /// Loads what reading numbers needs, which takes milliseconds, once.
 pub fn load_metadata() {
     LazyLock::force(&PHONE_NUMBER_UTIL);
@@ -437,6 +452,29 @@ mod tests {
         }
         for text in ["", "Blue hatchback 4x4", "9876543211", "98765"] {
             assert!(!number.appears_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_number_is_seen_in_text() {
+        for text in [
+            "Ravi 9876543210",
+            "call +91 98765-43210!",
+            "(98) 76.54/32 10",
+            "९८७६५४३२१०",
+            "76543210",
+        ] {
+            assert!(may_be_in(text), "{text}");
+        }
+        for text in [
+            "",
+            "Asha",
+            "Flat 12, 3 rooms",
+            "9876543",
+            "2026, 10:00",
+            "a1b2c3d4e5f6a7b8",
+        ] {
+            assert!(!may_be_in(text), "{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::access::error::Error;
@@ -160,7 +160,10 @@ impl Request {
         let mut json = serde_json::Deserializer::from_slice(&self.body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
-            Error::BadRequest(problem(&path, error.inner()))
+            // serde_json calls it a syntax error, too, where one of a few words is
+            // expected and no word is found.
+            let is_json = serde_json::from_slice::<IgnoredAny>(&self.body).is_ok();
+            Error::BadRequest(problem(&path, error.inner(), is_json))
         })?;
         json.end()
             .map_err(|_| Error::BadRequest("the body is not valid JSON".to_owned()))?;
@@ -197,8 +200,8 @@ impl Request {
 
 /// What is wrong with a body, in words that hold nothing of it: serde's own quote
 /// the value, which may be a phone number.
-fn problem(path: &str, error: &serde_json::Error) -> String {
-    if !error.is_data() {
+fn problem(path: &str, error: &serde_json::Error, is_json: bool) -> String {
+    if !is_json {
         return format!(
             "the body is not valid JSON (line {}, column {})",
             error.line(),
@@ -312,6 +315,19 @@ mod tests {
         enabled: bool,
     }
 
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Kind {
+        kind: Letter,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Letter {
+        A,
+        B,
+    }
+
     fn request(body: &str) -> Request {
         let event = json!({
             "rawPath": "/a", "rawQueryString": "x=1&y=%2B9&y=2&z=<\">",
@@ -343,6 +359,18 @@ mod tests {
         );
         assert_eq!(message("[]"), "the body must be an object");
         assert_eq!(message("\"+919876543210\""), "the body must be an object");
+        let kind = |body: &str| request(body).json::<Kind>().unwrap_err().to_string();
+        for (body, told) in [
+            (r#"{"kind":7}"#, "kind is malformed"),
+            (r#"{"kind":null}"#, "kind is malformed"),
+            (r#"{"kind":"9876543210"}"#, "kind must be `a` or `b`"),
+            (
+                r#"{"kind":nul}"#,
+                "the body is not valid JSON (line 1, column 9)",
+            ),
+        ] {
+            assert_eq!(kind(body), told);
+        }
         for broken in ["", "{", "{\"ownerId\":\"+919876543210", "nul", "{}{}"] {
             let text = message(broken);
             assert!(!text.contains("987"), "{text}");

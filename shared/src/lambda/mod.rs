@@ -15,6 +15,7 @@ use crate::access::error::Error;
 use crate::access::telemetry;
 use crate::domain::time::{Timestamp, add_seconds};
 use crate::ports::carrier::{Carrier, Instruction};
+use crate::ports::store::bookings::Bookings;
 use crate::ports::store::calls::Calls;
 use crate::ports::store::rate_limits::RateLimits;
 use crate::ports::store::tags::Tags;
@@ -65,6 +66,14 @@ impl Start {
         Ok(Tags::new(
             self.dynamodb.clone(),
             self.env.required("TAGS_TABLE")?,
+        ))
+    }
+
+    /// The Bookings table, BOOKINGS_TABLE.
+    pub fn bookings(&self) -> Result<Bookings, ConfigError> {
+        Ok(Bookings::new(
+            self.dynamodb.clone(),
+            self.env.required("BOOKINGS_TABLE")?,
         ))
     }
 

@@ -1,6 +1,6 @@
 //! Bad input: a clear 4xx that names the field, and nothing written.
 
-use maskline_tests::{ADMIN, call_sid, unique, world};
+use maskline_tests::{ADMIN, TestBooking, call_sid, unique, world};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -171,6 +171,72 @@ async fn tag_put() {
 }
 
 #[tokio::test]
+async fn booking_put() {
+    let world = world();
+    let new = TestBooking::of(&format!("bad-{}", unique()));
+    let with = |name: &str, value: Value| {
+        let mut body = new.body("accepted");
+        body[name] = value;
+        body
+    };
+    let fields = [
+        "userId",
+        "userName",
+        "providerId",
+        "providerName",
+        "serviceName",
+        "status",
+    ];
+    let mut bad = vec![
+        (with("bookingId", json!("another")), "bookingId"),
+        (with("bookingId", json!(7)), "bookingId"),
+        (with("providerId", json!(new.user)), "providerId"),
+        (with("userId", json!("+919876543210")), "userId"),
+        (with("userName", json!("Asha 98765 43210")), "userName"),
+        (with("providerName", json!("९८७६५४३२१०")), "providerName"),
+        (
+            with("serviceName", json!("call (987) 654-3210")),
+            "serviceName",
+        ),
+        (with("status", json!("Accepted")), "status"),
+        (with("status", json!("in-progress")), "status"),
+        (json!([]), "body"),
+        (json!(null), "body"),
+    ];
+    for field in fields {
+        let mut without = new.body("accepted");
+        without.as_object_mut().unwrap().remove(field);
+        bad.push((without, field));
+        for value in [json!(null), json!(7), json!(""), json!(["x"])] {
+            bad.push((with(field, value), field));
+        }
+        for text in ["  ", "a\u{0}b", "a\u{7f}b", &"x".repeat(201)] {
+            bad.push((with(field, json!(text)), field));
+        }
+    }
+    for (body, field) in bad {
+        let answer = world.put_booking(&new.id, &body).await;
+        let message = answer.error(400, "bad_request");
+        assert!(message.contains(field), "{body}: {message}");
+    }
+    assert!(world.items("BookingsTable", "pk", &new.id).await.is_empty());
+
+    let overlong = "x".repeat(65);
+    for bad in [
+        overlong.as_str(),
+        "a%20b",
+        "a%2Fb",
+        "a%23b",
+        "caf%C3%A9",
+        "%00",
+    ] {
+        let answer = world.put_booking(bad, &new.body("accepted")).await;
+        let message = answer.error(400, "bad_request");
+        assert!(message.contains("bookingId"), "{bad}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn history_and_virtual_number() {
     let world = world();
     let tag = world.new_tag().await;
@@ -312,6 +378,8 @@ async fn routes_that_are_none() {
         (Method::GET, "/api/v1/call"),
         (Method::POST, "/api/v1/call/virtual-number"),
         (Method::PATCH, "/api/v1/tags/some-tag"),
+        (Method::POST, "/api/v1/bookings/some-booking"),
+        (Method::PUT, "/api/v1/bookings"),
         (Method::GET, "/api/v1/call/a/b/history"),
         (Method::GET, "/%ff%fe"),
     ] {

@@ -85,6 +85,17 @@ async fn every_function_answers_its_event() {
             .contains("completed 42")
     );
 
+    let (status, body) = answer(&world, "booking-put").await;
+    assert_eq!(status, 201, "{body}");
+
+    let (status, body) = answer(&world, "booking-get").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"status\":\"accepted\""), "{body}");
+
+    let deleted = answer(&world, "booking-delete").await;
+    assert_eq!(deleted, (204, String::new()));
+    assert_eq!(answer(&world, "booking-get").await.0, 404);
+
     assert_eq!(answer(&world, "tag-delete").await, (204, String::new()));
     assert_eq!(answer(&world, "tag-get").await.0, 404);
 }

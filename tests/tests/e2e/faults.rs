@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use maskline_local::tap::Break;
 use maskline_tests::store::BREAKS;
-use maskline_tests::{ADMIN, Answer, Asking, TestTag, World, call_sid, phone, unique};
+use maskline_tests::{ADMIN, Answer, Asking, TestBooking, TestTag, World, call_sid, phone, unique};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -33,13 +33,14 @@ enum Told {
 #[derive(Clone)]
 struct Prepared {
     tag: &'static TestTag,
+    booking: TestBooking,
     sid: String,
     visitor: String,
     status: String,
     dial_status: String,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     Case {
         function: "connect",
         ask: |world, p| {
@@ -151,6 +152,29 @@ const CASES: [Case; 9] = [
         failure: Told::Unavailable,
         success: "\"extension\":",
     },
+    Case {
+        function: "booking-put",
+        ask: |world, p| {
+            Box::pin(async move {
+                let new = TestBooking::of(&format!("new-{}", p.sid));
+                world.put_booking(&new.id, &new.body("accepted")).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"bookingId\":",
+    },
+    Case {
+        function: "booking-get",
+        ask: |world, p| {
+            Box::pin(async move {
+                let token = world.token(&p.booking.user, "");
+                let path = format!("/api/v1/bookings/{}", p.booking.id);
+                world.api(Method::GET, &path, Some(&token), None).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"bookingId\":",
+    },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +229,7 @@ async fn every_store_request_broken_one_at_a_time() {
 
 async fn prepare(world: &World) -> Prepared {
     let tag = Box::leak(Box::new(world.new_tag().await));
+    let booking = world.new_booking().await;
     let dial = world.dial(tag, &call_sid()).await;
     // Rung, and never heard of again: nothing else is to pass the tap meanwhile.
     let visitor = phone();
@@ -212,6 +237,7 @@ async fn prepare(world: &World) -> Prepared {
     world.behave(&visitor, &silent).await;
     Prepared {
         tag,
+        booking,
         sid: format!("CAfault{}", unique()),
         visitor,
         status: dial.status,
@@ -268,6 +294,12 @@ async fn check_aftermath(world: &'static World, case: &Case, row: &str, p: Prepa
                 .items("TagsTable", "code", &format!("new-{}", p.sid))
                 .await;
             assert_eq!(items.len(), 2, "{row}: the tag and its lookup by extension");
+        }
+        "booking-put" => {
+            let items = world
+                .items("BookingsTable", "pk", &format!("new-{}", p.sid))
+                .await;
+            assert_eq!(items.len(), 1, "{row}");
         }
         _ => {}
     }

@@ -19,7 +19,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     ];
     leaf.prop_recursive(4, 24, 6, |inner| {
         let fields =
-            "(ownerId|ownerPhone|label|enabled|virtualNumber|visitorPhone|metadata|\\PC{0,8})";
+            "(ownerId|ownerPhone|label|enabled|virtualNumber|visitorPhone|metadata|userId|userName|providerId|providerName|serviceName|status|\\PC{0,8})";
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
             prop::collection::hash_map(fields, inner, 0..6)
@@ -41,6 +41,7 @@ async fn any_body_on_every_json_route() {
     let code = format!("hostile-{}", unique());
     let routes = [
         (Method::PUT, format!("/api/v1/tags/{code}")),
+        (Method::PUT, format!("/api/v1/bookings/{code}")),
         (Method::POST, format!("/api/v1/call/{code}/initiate")),
     ];
     let bytes = prop::collection::vec(any::<u8>(), 0..300);
@@ -70,6 +71,7 @@ async fn any_body_on_every_json_route() {
         answer.error(413, "too_large");
     }
     assert!(world.items("TagsTable", "code", &code).await.is_empty());
+    assert!(world.items("BookingsTable", "pk", &code).await.is_empty());
 }
 
 /// Signed by Twilio, and filled with anything: an attacker decides `From` and more.
@@ -152,7 +154,13 @@ async fn any_path_and_query() {
     let text = "[a-zA-Z0-9/._~%-]{0,40}";
     for _ in 0..150 {
         let (path, query) = (draw(&mut runner, &text), draw(&mut runner, &text));
-        for prefix in ["/", "/api/v1/call/", "/api/v1/tags/", "/t/"] {
+        for prefix in [
+            "/",
+            "/api/v1/call/",
+            "/api/v1/tags/",
+            "/api/v1/bookings/",
+            "/t/",
+        ] {
             let url = format!(
                 "{}{prefix}{path}?tag={query}&limit={query}",
                 world.stack.http_url()

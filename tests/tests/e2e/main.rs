@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod bookings;
 mod callbacks;
 mod calls;
 mod crashes;

@@ -21,6 +21,8 @@ use crate::error::Error;
 const SIMULATED_CALL: Duration = Duration::from_millis(60);
 const OWNER: &str = "owner-of-the-bench";
 const OWNER_PHONE: &str = "+919876543210";
+const USER: &str = "user-of-the-bench";
+const PROVIDER: &str = "provider-of-the-bench";
 /// How many calls a tag has whose history is read: one page.
 const CALLS_OF_A_HISTORY: usize = 10;
 
@@ -108,6 +110,19 @@ impl World {
             "tag-delete" => {
                 let tag = self.new_tag(false).await?;
                 self.api(function, &tag.code, "", admin, None, "")
+            }
+            "booking-put" => {
+                let (id, body) = self.booking_to_put();
+                self.api(function, &id, "", admin, Some(&body), "bookingId")
+            }
+            "booking-get" => {
+                let id = self.new_booking().await?;
+                let token = Some(self.token(USER, "")?);
+                self.api(function, &id, "", token, None, "bookingId")
+            }
+            "booking-delete" => {
+                let id = self.new_booking().await?;
+                self.api(function, &id, "", admin, None, "")
             }
             "tag-page" => {
                 let tag = self.new_tag(false).await?;
@@ -229,9 +244,7 @@ impl World {
     }
 
     async fn new_tag(&self, own_number: bool) -> Result<Tag, Error> {
-        let named = |f: &&FunctionPlan| f.binary == "tag-put";
-        let function = self.plan.functions.iter().find(named);
-        let function = function.ok_or_else(|| Error::Needs("no function tag-put".into()))?;
+        let function = self.function("tag-put")?;
         let (code, body) = self.tag_to_put(own_number);
         let admin = Some(self.token("admin", "maskline:admin")?);
         let event = self.api(function, &code, "", admin, Some(&body), "extension")?;
@@ -252,6 +265,29 @@ impl World {
             body["virtualNumber"] = format!("+1628555{:04}", serial % 10_000).into();
         }
         (format!("bench-{serial}"), body)
+    }
+
+    /// A booking's id.
+    async fn new_booking(&self) -> Result<String, Error> {
+        let (id, body) = self.booking_to_put();
+        let admin = Some(self.token("admin", "maskline:admin")?);
+        let function = self.function("booking-put")?;
+        let event = self.api(function, &id, "", admin, Some(&body), "bookingId")?;
+        self.run(&event).await?;
+        Ok(id)
+    }
+
+    fn booking_to_put(&self) -> (String, Value) {
+        let body = json!({
+            "userId": USER, "userName": "Asha", "providerId": PROVIDER, "providerName": "Ravi",
+            "serviceName": "Plumbing", "status": "accepted"
+        });
+        (format!("bench-{}", self.next()), body)
+    }
+
+    fn function(&self, name: &str) -> Result<&FunctionPlan, Error> {
+        let found = self.plan.functions.iter().find(|f| f.binary == name);
+        found.ok_or_else(|| Error::Needs(format!("no function {name}")))
     }
 
     /// The webhook of an incoming call, or of the digits that `asked` wanted.
@@ -389,11 +425,12 @@ impl World {
         )
     }
 
-    /// A request to the function's route on the HTTP API.
+    /// A request to the function's route on the HTTP API; `id` takes the place of what
+    /// the route's path leaves open.
     fn api(
         &self,
         function: &FunctionPlan,
-        code: &str,
+        id: &str,
         query: &str,
         token: Option<String>,
         body: Option<&Value>,
@@ -402,7 +439,13 @@ impl World {
         let route = function.routes.first();
         let route = route.ok_or_else(|| Error::NoEvent(function.binary.clone()))?;
         let key = format!("{} {}", route.method, route.path);
-        let path = route.path.replace("{shortCode}", code);
+        let open = ["shortCode", "bookingId"]
+            .into_iter()
+            .find(|name| route.path.contains(&format!("{{{name}}}")));
+        let path = match open {
+            Some(name) => route.path.replace(&format!("{{{name}}}"), id),
+            None => route.path.clone(),
+        };
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut headers = vec![
             ("user-agent", "maskline-bench".to_owned()),
@@ -412,7 +455,6 @@ impl World {
         if !body.is_empty() {
             headers.push(("content-type", "application/json".to_owned()));
         }
-        let with_code = route.path.contains("{shortCode}");
         self.request(
             function,
             expected,
@@ -420,7 +462,7 @@ impl World {
             event::Request {
                 door: Door::HttpApi,
                 route_key: &key,
-                path_parameters: Vec::from_iter(with_code.then_some(("shortCode", code))),
+                path_parameters: Vec::from_iter(open.map(|name| (name, id))),
                 method: &route.method,
                 path: &path,
                 query,

@@ -1,7 +1,7 @@
 //! DynamoDB. One module per table; what each conditional write settles is said there.
 //!
 //! Every request has a budget: [`ATTEMPT_TIMEOUT`] an attempt, [`OPERATION_TIMEOUT`]
-//! in all, two retries. A write of a tag or a call may be sent twice without harm, so a
+//! in all, two retries. A write of a tag, a booking or a call may be sent twice without harm, so a
 //! retry after an ambiguous answer is safe; a rate limit then counts twice, on the
 //! strict side. What several slow requests add up to is limited where the request is
 //! handled.
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+pub mod bookings;
 pub mod calls;
 pub mod rate_limits;
 pub mod tags;
@@ -74,7 +75,7 @@ impl StoreError {
 /// only the share that the function's memory buys.
 pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
     let request = match table {
-        Table::Tags(name) | Table::RateLimits(name) => {
+        Table::Tags(name) | Table::Bookings(name) | Table::RateLimits(name) => {
             client.get_item().table_name(name).key("pk", text("-"))
         }
         Table::Calls(name) => client
@@ -93,6 +94,8 @@ pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
 pub enum Table<'a> {
     /// [`tags`]
     Tags(&'a str),
+    /// [`bookings`]
+    Bookings(&'a str),
     /// [`calls`]
     Calls(&'a str),
     /// [`rate_limits`]
