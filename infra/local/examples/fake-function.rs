@@ -42,6 +42,20 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn act(event: &Value, context: Value) -> (&'static str, String) {
+    if let Some(records) = event["Records"].as_array() {
+        println!("event {event}");
+        let says = |record: &&Value, what| {
+            let body = record["body"].as_str().unwrap_or_default();
+            serde_json::from_str::<Value>(body).is_ok_and(|body| body["do"] == what)
+        };
+        if records.iter().any(|record| says(&record, "fail")) {
+            return ("error", "{}".into());
+        }
+        let failed = records.iter().filter(|record| says(record, "fail item"));
+        let failed = failed.map(|record| json!({"itemIdentifier": record["messageId"]}));
+        let answer = json!({"batchItemFailures": failed.collect::<Vec<_>>()});
+        return ("response", answer.to_string());
+    }
     let body: Value =
         serde_json::from_str(event["body"].as_str().unwrap_or("")).unwrap_or_default();
     let what = [

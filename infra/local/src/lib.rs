@@ -8,6 +8,7 @@
 //! - [`http`] and [`event`]: the HTTP API and the Function URLs, with the events
 //!   that AWS sends;
 //! - [`websocket`]: the WebSocket API, if the template has one, and `@connections`;
+//! - [`queue`]: SQS queues, and the events that their messages make;
 //! - the simulated carrier, from the crate `maskline-carrier`.
 //!
 //! Nothing here knows what a call is: a function cannot tell this place from AWS
@@ -19,6 +20,7 @@ pub mod event;
 pub mod http;
 pub mod lambda;
 mod log;
+pub mod queue;
 pub mod runtime_api;
 pub mod settings;
 mod stack;

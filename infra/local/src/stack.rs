@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::http::Gateway;
 use crate::lambda::{Function, Host, default_functions_dir};
+use crate::queue::Queues;
 use crate::settings::Settings;
 use crate::store::{Store, create_tables};
 use crate::template::{Addresses, Plan, Template};
@@ -89,6 +90,7 @@ pub struct Stack {
     functions: Functions,
     http: Server,
     websocket: Option<(Arc<WebSocketApi>, Server)>,
+    queues: Option<(Arc<Queues>, Server)>,
     carrier: Option<Server>,
     store: Option<Store>,
     log: LogSink,
@@ -108,10 +110,18 @@ impl Stack {
             ..Addresses::default()
         };
         let mut websocket = None;
-        if template.has_websocket() {
+        if template.has("AWS::Serverless::WebSocketApi") {
             let listener = bind(&settings, "WS_PORT", 3001).await?;
             addresses.websocket = address(&listener)?.1.replacen("http", "ws", 1);
             websocket = Some(listener);
+        }
+        let mut queues = None;
+        if template.has("AWS::SQS::Queue") {
+            let listener = TcpListener::bind(("127.0.0.1", 0))
+                .await
+                .map_err(Error::io("the queues' address"))?;
+            addresses.queues = address(&listener)?.1;
+            queues = Some(listener);
         }
         let given_store = settings.given("AWS_ENDPOINT_URL_DYNAMODB");
         let (store_url, store_listener) = match given_store.map(str::to_owned) {
@@ -171,6 +181,13 @@ impl Stack {
                 let server = Server::start(serve);
                 (api, server)
             });
+        let queues = queues.map(|listener| {
+            let queues = Queues::new(&plan.queues, addresses.queues.clone());
+            let functions = functions.0.clone();
+            let serve = |stopping| Arc::clone(&queues).serve(listener, functions, stopping);
+            let server = Server::start(serve);
+            (queues, server)
+        });
         let mut stack = Self {
             settings,
             plan,
@@ -180,6 +197,7 @@ impl Stack {
             functions,
             http,
             websocket,
+            queues,
             carrier: None,
             store,
             log: options.log,
@@ -205,6 +223,11 @@ impl Stack {
     /// The WebSocket API, if the template has one.
     pub fn websocket(&self) -> Option<&WebSocketApi> {
         self.websocket.as_ref().map(|(api, _)| api.as_ref())
+    }
+
+    /// The queues, if the template has any.
+    pub fn queues(&self) -> Option<&Queues> {
+        self.queues.as_ref().map(|(queues, _)| queues.as_ref())
     }
 
     /// Where the store is.
@@ -258,12 +281,16 @@ impl Stack {
         if let Some(carrier) = self.carrier {
             carrier.stop().await;
         }
-        let websocket = async {
-            if let Some((_, server)) = self.websocket {
+        let stop = async |server: Option<Server>| {
+            if let Some(server) = server {
                 server.stop().await;
             }
         };
-        tokio::join!(self.http.stop(), websocket);
+        tokio::join!(
+            stop(Some(self.http)),
+            stop(self.websocket.map(|(_, server)| server)),
+            stop(self.queues.map(|(_, server)| server)),
+        );
         for function in &self.functions.0 {
             function.begin_stop();
         }

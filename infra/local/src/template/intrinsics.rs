@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 
-use super::{Addresses, Resource, websocket};
+use super::{Addresses, Resource, queue_arn, websocket};
 
 /// The region that functions are told they run in.
 pub const REGION: &str = "us-east-1";
@@ -92,6 +92,7 @@ impl Scope<'_> {
             Some("AWS::DynamoDB::Table" | "AWS::Serverless::Function" | "AWS::Logs::LogGroup") => {
                 Ok(name.into())
             }
+            Some("AWS::SQS::Queue") => Ok(format!("{}/{ACCOUNT}/{name}", self.addresses.queues)),
             Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi") => Ok(API_ID.into()),
             Some(kind) => Err(format!("cannot evaluate !Ref {name} ({kind})")),
             None => websocket::stage_of_id(name, self)
@@ -105,6 +106,8 @@ impl Scope<'_> {
             (Some("AWS::DynamoDB::Table"), "Arn") => {
                 Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"))
             }
+            (Some("AWS::SQS::Queue"), "Arn") => Ok(queue_arn(name)),
+            (Some("AWS::SQS::Queue"), "QueueName") => Ok(name.into()),
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(name)),
             (Some("AWS::Serverless::HttpApi"), "ApiEndpoint") => Ok(self.addresses.http.clone()),
             (Some("AWS::Serverless::WebSocketApi"), "ApiEndpoint") => {

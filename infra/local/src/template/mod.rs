@@ -7,6 +7,7 @@
 
 mod intrinsics;
 mod parameters;
+mod queue;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub use intrinsics::{ACCOUNT, REGION};
 pub(crate) use intrinsics::{API_ID, function_arn};
 use intrinsics::{Scope, to_json};
 use parameters::Parameter;
+pub(crate) use queue::queue_arn;
+pub use queue::{QueuePlan, SourcePlan};
 pub use websocket::WebSocketPlan;
 
 /// A template as it was written.
@@ -63,6 +66,8 @@ pub struct Addresses {
     pub http: String,
     /// The WebSocket API, `ws://…`.
     pub websocket: String,
+    /// The queues, `http://…`.
+    pub queues: String,
 }
 
 /// What to run: the template with every value in its place.
@@ -74,6 +79,8 @@ pub struct Plan {
     pub functions: Vec<FunctionPlan>,
     /// Every table.
     pub tables: Vec<TablePlan>,
+    /// Every queue.
+    pub queues: Vec<QueuePlan>,
     /// The WebSocket API.
     pub websocket: Option<WebSocketPlan>,
     /// The outputs that are Function URLs, with the path each is served at.
@@ -87,7 +94,7 @@ pub struct FunctionPlan {
     pub id: String,
     /// The binary's name, `connect`.
     pub binary: String,
-    /// The variables that the template gives it.
+    /// The variables that the template gives it, and where the queues are.
     pub environment: BTreeMap<String, String>,
     /// How long one invocation may take.
     pub timeout: Duration,
@@ -95,6 +102,8 @@ pub struct FunctionPlan {
     pub memory_mb: u64,
     /// Its routes on the HTTP API.
     pub routes: Vec<RouteKey>,
+    /// The queues that it takes messages from.
+    pub sources: Vec<SourcePlan>,
     /// The paths at which its Function URL is called.
     pub url_paths: Vec<String>,
 }
@@ -208,10 +217,11 @@ impl Template {
         typed("", json).map_err(Error::Template)
     }
 
-    /// Whether there is a WebSocket API to listen for.
-    pub fn has_websocket(&self) -> bool {
-        let mut resources = self.resources.values();
-        resources.any(|resource| resource.kind == "AWS::Serverless::WebSocketApi")
+    /// Whether there is a resource of that type.
+    pub fn has(&self, kind: &str) -> bool {
+        self.resources
+            .values()
+            .any(|resource| resource.kind == kind)
     }
 
     /// Fills in the values: parameters from `given`, by their names in the
@@ -242,6 +252,7 @@ impl Template {
             parameters: by_name,
             functions: Vec::new(),
             tables: Vec::new(),
+            queues: Vec::new(),
             websocket: None,
             url_paths: BTreeMap::new(),
         };
@@ -255,6 +266,9 @@ impl Template {
                 "AWS::Serverless::HttpApi" => {
                     only_known(&resource.properties, &[&API_NO_PART_HERE]).map_err(at)?;
                 }
+                "AWS::SQS::Queue" => plan
+                    .queues
+                    .push(queue::queue(id, resource, &scope).map_err(at)?),
                 "AWS::Serverless::WebSocketApi" if plan.websocket.is_some() => {
                     return Err(at("the local stack runs one WebSocket API only".into()));
                 }
@@ -269,6 +283,18 @@ impl Template {
             }
         }
         self.place_function_urls(&mut plan)?;
+        for function in &plan.functions {
+            for source in &function.sources {
+                let queue = plan.queues.iter().find(|queue| queue.name == source.queue);
+                if queue.is_some_and(|queue| queue.visibility < function.timeout) {
+                    return Err(Error::Template(format!(
+                        "{}: the VisibilityTimeout of {} is shorter than its Timeout, \
+                         which Lambda refuses",
+                        function.id, source.queue
+                    )));
+                }
+            }
+        }
         Ok(plan)
     }
 
@@ -314,17 +340,27 @@ impl Template {
                 );
             }
         }
+        if !scope.addresses.queues.is_empty() {
+            let queues = scope.addresses.queues.clone();
+            environment.insert("AWS_ENDPOINT_URL_SQS".into(), queues);
+        }
+        let (mut routes, mut sources) = (Vec::new(), Vec::new());
+        for (name, event) in own.events {
+            let at = |reason: String| format!("Events.{name}: {reason}");
+            match event.kind.as_str() {
+                "HttpApi" => routes.push(route(event.properties).map_err(at)?),
+                "SQS" => sources.push(queue::source(event.properties, scope).map_err(at)?),
+                kind => return Err(at(format!("the local stack does not know {kind}"))),
+            }
+        }
         Ok(FunctionPlan {
             id: id.to_owned(),
             binary: binary.to_owned(),
             environment,
             timeout: Duration::from_secs(number("Timeout", own.timeout, global.timeout, 3)?),
             memory_mb: number("MemorySize", own.memory_size, global.memory_size, 128)?,
-            routes: own
-                .events
-                .into_iter()
-                .map(|(name, event)| route(event).map_err(|e| format!("Events.{name}: {e}")))
-                .collect::<Result<_, _>>()?,
+            routes,
+            sources,
             url_paths: Vec::new(),
         })
     }
@@ -367,11 +403,8 @@ impl Resource {
     }
 }
 
-fn route(event: Event) -> Result<RouteKey, String> {
-    if event.kind != "HttpApi" {
-        return Err(format!("the local stack does not know {}", event.kind));
-    }
-    let event: HttpApiEvent = typed("Properties", event.properties)?;
+fn route(properties: Value) -> Result<RouteKey, String> {
+    let event: HttpApiEvent = typed("Properties", properties)?;
     if !event.path.starts_with('/') {
         return Err(format!("the path {} does not start with /", event.path));
     }

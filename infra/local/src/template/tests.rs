@@ -8,6 +8,7 @@ fn addresses() -> Addresses {
     Addresses {
         http: BASE.into(),
         websocket: "ws://127.0.0.1:3001".into(),
+        queues: "http://127.0.0.1:3003".into(),
     }
 }
 
@@ -121,6 +122,16 @@ fn sockets(properties: &str) -> String {
     )
 }
 
+fn queue(properties: &str) -> String {
+    let function = function(&format!(
+        "      Events:\n       Q:\n        Type: SQS\n        Properties:\n         \
+         Queue: !GetAtt Q.Arn\n {properties}"
+    ));
+    format!(
+        "{function}\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: 3"
+    )
+}
+
 #[test]
 fn a_websocket_api_has_a_stage_and_functions_behind_its_routes() {
     let text = "
@@ -160,7 +171,7 @@ fn a_websocket_api_has_a_stage_and_functions_behind_its_routes() {
 #[test]
 fn what_is_not_understood_is_named() {
     for (text, expected) in [
-        ("Resources:\n  Q:\n    Type: AWS::SQS::Queue".to_owned(), "Q: the local stack does not know AWS::SQS::Queue"),
+        ("Resources:\n  B:\n    Type: AWS::S3::Bucket".to_owned(), "B: the local stack does not know AWS::S3::Bucket"),
         (function("      Events:\n        T: { Type: Schedule }"), "F: Events.T: the local stack does not know Schedule"),
         (function("      Environment: { Variables: { A: !If [a, b, c] } }"), "F: Environment.A: cannot evaluate Fn::If"),
         (function("      Environment: { Variables: { A: !Ref Nothing } }"), "F: Environment.A: !Ref Nothing"),
@@ -175,6 +186,13 @@ fn what_is_not_understood_is_named() {
         (sockets("      Routes: { $connect: { FunctionArn: x, ApiKeyRequired: true } }"), "W: Properties.Routes.$connect.ApiKeyRequired: unknown field"),
         (sockets("      Auth: {}"), "W: the local stack does not know the property Auth"),
         (sockets("      Routes: { a: { FunctionArn: !GetAtt F.Arn } }").replace("body.action", "body.a.b"), "W: RouteSelectionExpression: only $request.body.FIELD"),
+        (function("      Events: { Q: { Type: SQS, Properties: { Queue: x } } }"), "F: Events.Q: Queue: it is not the ARN of a queue"),
+        (queue("        BatchSize: 11"), "F: Events.Q: BatchSize"),
+        (queue("        MaximumBatchingWindowInSeconds: 1"), "F: Events.Q: the local stack does not wait"),
+        (queue("        FunctionResponseTypes: [Else]"), "F: Events.Q: FunctionResponseTypes: Else is unknown"),
+        (queue("        FilterCriteria: {}"), "F: Events.Q: Properties.FilterCriteria: unknown field"),
+        (queue("").replace("VisibilityTimeout: 3", "VisibilityTimeout: 2"), "F: the VisibilityTimeout of Q is shorter"),
+        (queue("").replace("VisibilityTimeout: 3", "FifoQueue: true"), "Q: the local stack does not know the property FifoQueue"),
         ("Globals: { HttpApi: { StageName: x } }\nResources: {}".to_owned(), "Globals: the local stack does not know HttpApi"),
         ("Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties: { StreamSpecification: {} }".to_owned(), "T: the local stack does not know the property StreamSpecification"),
     ] {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod queue;
 mod websocket;
 
 use std::collections::BTreeSet;
