@@ -249,6 +249,15 @@ impl Response {
         Ok(Self::new(status, "application/json", body))
     }
 
+    /// A value in the envelope of the routes under `/api/calls/`.
+    pub fn success<T: Serialize>(status: u16, data: &T) -> Result<Self, Error> {
+        let envelope = Success {
+            status: "success",
+            data,
+        };
+        Self::json(status, &envelope)
+    }
+
     /// A carrier's instruction.
     pub fn carrier(reply: Reply) -> Self {
         Self::new(200, reply.content_type, reply.body)
@@ -296,6 +305,12 @@ impl Response {
             body,
         }
     }
+}
+
+#[derive(Serialize)]
+struct Success<'a, T> {
+    status: &'static str,
+    data: &'a T,
 }
 
 /// No response may be kept by anybody on the way.

@@ -237,6 +237,38 @@ async fn booking_put() {
 }
 
 #[tokio::test]
+async fn call_prepare() {
+    let world = world();
+    let booking = world.new_booking().await;
+    let token = world.token(&booking.user, "");
+    let id = booking.id.as_str();
+    for (body, field) in [
+        (json!({"callerType": "user"}), "bookingId"),
+        (json!({"bookingId": id}), "callerType"),
+        (json!({"bookingId": 7, "callerType": "user"}), "bookingId"),
+        (json!({"bookingId": "", "callerType": "user"}), "bookingId"),
+        (
+            json!({"bookingId": "a b", "callerType": "user"}),
+            "bookingId",
+        ),
+        (json!({"bookingId": id, "callerType": "User"}), "callerType"),
+        (
+            json!({"bookingId": id, "callerType": "admin"}),
+            "callerType",
+        ),
+        (json!({"bookingId": id, "callerType": null}), "callerType"),
+        (json!([]), "body"),
+    ] {
+        let path = "/api/calls/initiate";
+        let answer = world
+            .api(Method::POST, path, Some(&token), Some(&body))
+            .await;
+        let message = answer.error(400, "bad_request");
+        assert!(message.contains(field), "{body}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn history_and_virtual_number() {
     let world = world();
     let tag = world.new_tag().await;
@@ -380,6 +412,7 @@ async fn routes_that_are_none() {
         (Method::PATCH, "/api/v1/tags/some-tag"),
         (Method::POST, "/api/v1/bookings/some-booking"),
         (Method::PUT, "/api/v1/bookings"),
+        (Method::GET, "/api/calls/initiate"),
         (Method::GET, "/api/v1/call/a/b/history"),
         (Method::GET, "/%ff%fe"),
     ] {

@@ -92,6 +92,10 @@ async fn every_function_answers_its_event() {
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("\"status\":\"accepted\""), "{body}");
 
+    let (status, body) = answer(&world, "call-prepare").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"receiverName\":\"Ravi\""), "{body}");
+
     let deleted = answer(&world, "booking-delete").await;
     assert_eq!(deleted, (204, String::new()));
     assert_eq!(answer(&world, "booking-get").await.0, 404);

@@ -40,7 +40,7 @@ struct Prepared {
     dial_status: String,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     Case {
         function: "connect",
         ask: |world, p| {
@@ -174,6 +174,21 @@ const CASES: [Case; 11] = [
         },
         failure: Told::Unavailable,
         success: "\"bookingId\":",
+    },
+    Case {
+        function: "call-prepare",
+        ask: |world, p| {
+            Box::pin(async move {
+                let token = world.token(&p.booking.user, "");
+                let body = json!({"bookingId": p.booking.id, "callerType": "user"});
+                let path = "/api/calls/initiate";
+                world
+                    .api(Method::POST, path, Some(&token), Some(&body))
+                    .await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"receiverId\":",
     },
 ];
 

@@ -19,7 +19,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     ];
     leaf.prop_recursive(4, 24, 6, |inner| {
         let fields =
-            "(ownerId|ownerPhone|label|enabled|virtualNumber|visitorPhone|metadata|userId|userName|providerId|providerName|serviceName|status|\\PC{0,8})";
+            "(bookingId|callerType|ownerId|ownerPhone|label|enabled|virtualNumber|visitorPhone|metadata|userId|userName|providerId|providerName|serviceName|status|\\PC{0,8})";
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
             prop::collection::hash_map(fields, inner, 0..6)
@@ -43,6 +43,7 @@ async fn any_body_on_every_json_route() {
         (Method::PUT, format!("/api/v1/tags/{code}")),
         (Method::PUT, format!("/api/v1/bookings/{code}")),
         (Method::POST, format!("/api/v1/call/{code}/initiate")),
+        (Method::POST, "/api/calls/initiate".to_owned()),
     ];
     let bytes = prop::collection::vec(any::<u8>(), 0..300);
     for round in 0..150 {

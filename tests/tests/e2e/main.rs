@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bookings;
+mod call_prepare;
 mod callbacks;
 mod calls;
 mod crashes;

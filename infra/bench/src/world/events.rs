@@ -124,6 +124,11 @@ impl World {
                 let id = self.new_booking().await?;
                 self.api(function, &id, "", admin, None, "")
             }
+            "call-prepare" => {
+                let body = json!({ "bookingId": self.new_booking().await?, "callerType": "user" });
+                let token = Some(self.token(USER, "")?);
+                self.api(function, "", "", token, Some(&body), "receiverName")
+            }
             "tag-page" => {
                 let tag = self.new_tag(false).await?;
                 self.api(function, &tag.code, "", None, None, "tel:")
