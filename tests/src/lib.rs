@@ -12,6 +12,7 @@ use maskline_local::{Options, Stack};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
+pub mod apps;
 pub mod store;
 
 /// The scope of an admin's token.

@@ -138,7 +138,11 @@ impl Tokens {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(TokenError::Missing);
         }
-        let token = token.trim();
+        self.check_token(token.trim()).await
+    }
+
+    /// Who sent a token.
+    pub async fn check_token(&self, token: &str) -> Result<Identity, TokenError> {
         let fetched;
         let (key, algorithm) = match &self.keys {
             Keys::Secret(key) => (key, Algorithm::HS256),

@@ -140,6 +140,13 @@ impl Env {
             .collect()
     }
 
+    /// CORS_ORIGINS: the web origins that may open sockets, comma-separated; none by default.
+    pub fn cors_origins(&self) -> Vec<String> {
+        let origins = self.optional("CORS_ORIGINS").unwrap_or_default().split(',');
+        let origins = origins.map(|origin| origin.trim().to_ascii_lowercase());
+        origins.filter(|origin| !origin.is_empty()).collect()
+    }
+
     /// CALL_RETENTION_DAYS, as seconds.
     pub fn retention_seconds(&self) -> Result<i64, ConfigError> {
         Ok(i64::from(self.number("CALL_RETENTION_DAYS", 1, 3650)?) * 86_400)

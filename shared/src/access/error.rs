@@ -108,22 +108,25 @@ impl Error {
         self.status().0 >= 500
     }
 
-    /// The JSON that a client gets.
-    pub fn body(&self) -> String {
-        let told = self.to_string();
-        let message = match self {
+    /// What a client is told.
+    pub fn message(&self) -> String {
+        match self {
             Error::Unavailable(_) => {
-                "the service is not available right now; try again in a moment"
+                "the service is not available right now; try again in a moment".to_owned()
             }
             Error::UpstreamFailed(_) => {
-                "the telephone carrier did not do it; try again in a moment"
+                "the telephone carrier did not do it; try again in a moment".to_owned()
             }
-            _ => &told,
-        };
+            _ => self.to_string(),
+        }
+    }
+
+    /// The JSON that a client gets.
+    pub fn body(&self) -> String {
         let body = Body {
             status: "error",
             code: self.status().1,
-            message,
+            message: &self.message(),
         };
         // Three strings always serialize.
         serde_json::to_string(&body).unwrap_or_default()

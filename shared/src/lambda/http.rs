@@ -157,17 +157,7 @@ impl Request {
 
     /// The body as JSON. An error names the field, and shows nothing of its value.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let mut json = serde_json::Deserializer::from_slice(&self.body);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            // serde_json calls it a syntax error, too, where one of a few words is
-            // expected and no word is found.
-            let is_json = serde_json::from_slice::<IgnoredAny>(&self.body).is_ok();
-            Error::BadRequest(problem(&path, error.inner(), is_json))
-        })?;
-        json.end()
-            .map_err(|_| Error::BadRequest("the body is not valid JSON".to_owned()))?;
-        Ok(value)
+        json(&self.body)
     }
 
     /// The request as a carrier's webhook, called at `url`.
@@ -196,6 +186,21 @@ impl Request {
         }
         url
     }
+}
+
+/// A body as JSON. An error names the field, and shows nothing of its value.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        // serde_json calls it a syntax error, too, where one of a few words is
+        // expected and no word is found.
+        let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+        Error::BadRequest(problem(&path, error.inner(), is_json))
+    })?;
+    json.end()
+        .map_err(|_| Error::BadRequest("the body is not valid JSON".to_owned()))?;
+    Ok(value)
 }
 
 /// What is wrong with a body, in words that hold nothing of it: serde's own quote
@@ -279,6 +284,16 @@ impl Response {
         Response {
             status: 204,
             headers: HashMap::from([NO_STORE]),
+            body: String::new(),
+        }
+    }
+
+    /// A connection is taken, with the subprotocol that the client asked for, if any.
+    pub fn connected(subprotocol: Option<&'static str>) -> Self {
+        let named = |name: &'static str| ("sec-websocket-protocol", Cow::Borrowed(name));
+        Response {
+            status: 200,
+            headers: subprotocol.map(named).into_iter().collect(),
             body: String::new(),
         }
     }

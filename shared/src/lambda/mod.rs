@@ -1,6 +1,7 @@
 //! What turns a handler into a Lambda function: clients, start-up, and the
 //! translation of Lambda's events.
 
+use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -9,23 +10,36 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::access::config::{ConfigError, Env};
 use crate::access::error::Error;
 use crate::access::telemetry;
+use crate::domain::app_call::Times;
 use crate::domain::time::{Timestamp, add_seconds};
 use crate::ports::carrier::{Carrier, Instruction};
+use crate::ports::deadlines::Deadlines;
+use crate::ports::delivery::ApiGateway;
+use crate::ports::store::app_calls::AppCalls;
 use crate::ports::store::bookings::Bookings;
 use crate::ports::store::calls::Calls;
+use crate::ports::store::connections::Connections;
 use crate::ports::store::rate_limits::RateLimits;
 use crate::ports::store::tags::Tags;
 use crate::ports::store::{self, Table};
 
-pub mod aws;
+mod aws;
+pub mod call_rows;
 pub mod http;
+pub mod queue;
 pub mod reports;
+pub mod socket;
+pub mod switchboard;
 
+use aws::Aws;
 use http::{Request, Response};
+use switchboard::Switchboard;
 
 /// One endpoint.
 pub trait Function: Sized + 'static {
@@ -56,24 +70,34 @@ pub trait Function: Sized + 'static {
 pub struct Start {
     /// The configuration.
     pub env: Env,
-    /// The client of every store.
-    pub dynamodb: aws_sdk_dynamodb::Client,
+    aws: Aws,
+    dynamodb: OnceCell<aws_sdk_dynamodb::Client>,
 }
 
 impl Start {
+    /// From a configuration.
+    pub fn from_env(env: Env) -> Result<Self, ConfigError> {
+        Ok(Start {
+            aws: Aws::from_env(&env)?,
+            env,
+            dynamodb: OnceCell::new(),
+        })
+    }
+
+    /// The client of every store.
+    pub fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, ConfigError> {
+        if let Some(client) = self.dynamodb.get() {
+            return Ok(client.clone());
+        }
+        let client = self.aws.dynamodb(&self.env)?;
+        Ok(self.dynamodb.get_or_init(|| client).clone())
+    }
+
     /// The Tags table, TAGS_TABLE.
     pub fn tags(&self) -> Result<Tags, ConfigError> {
         Ok(Tags::new(
-            self.dynamodb.clone(),
+            self.dynamodb()?,
             self.env.required("TAGS_TABLE")?,
-        ))
-    }
-
-    /// The Bookings table, BOOKINGS_TABLE.
-    pub fn bookings(&self) -> Result<Bookings, ConfigError> {
-        Ok(Bookings::new(
-            self.dynamodb.clone(),
-            self.env.required("BOOKINGS_TABLE")?,
         ))
     }
 
@@ -81,13 +105,59 @@ impl Start {
     pub fn rate_limits(&self) -> Result<RateLimits, ConfigError> {
         let table = self.env.required("RATE_LIMITS_TABLE")?;
         let secret = self.env.ip_hash_secret()?;
-        Ok(RateLimits::new(self.dynamodb.clone(), table, &secret))
+        Ok(RateLimits::new(self.dynamodb()?, table, &secret))
+    }
+
+    /// The Bookings table, BOOKINGS_TABLE.
+    pub fn bookings(&self) -> Result<Bookings, ConfigError> {
+        let table = self.env.required("BOOKINGS_TABLE")?;
+        Ok(Bookings::new(self.dynamodb()?, table))
+    }
+
+    /// The Connections table, CONNECTIONS_TABLE.
+    pub fn connections(&self) -> Result<Connections, ConfigError> {
+        let table = self.env.required("CONNECTIONS_TABLE")?;
+        Ok(Connections::new(self.dynamodb()?, table))
+    }
+
+    /// The in-app calls of the Calls table, CALLS_TABLE.
+    pub fn app_calls(&self) -> Result<AppCalls, ConfigError> {
+        let table = self.env.required("CALLS_TABLE")?;
+        Ok(AppCalls::new(self.dynamodb()?, table))
+    }
+
+    /// What sends frames to connections: the WebSocket API at CONNECTIONS_URL, as
+    /// clients write it (`wss://…`).
+    pub fn deliver(&self) -> Result<ApiGateway, ConfigError> {
+        let name = "CONNECTIONS_URL";
+        let url = self.env.required(name)?;
+        let rest = url.strip_prefix("ws").filter(|rest| rest.contains("://"));
+        let problem = "is not a wss URL";
+        let rest = rest.ok_or(ConfigError { name, problem })?;
+        let client = self.aws.connections(&format!("http{rest}"))?;
+        Ok(ApiGateway::new(client))
+    }
+
+    /// The deadline queue, DEADLINES_QUEUE_URL.
+    pub fn deadlines(&self) -> Result<Deadlines, ConfigError> {
+        let url = self.env.required("DEADLINES_QUEUE_URL")?;
+        Ok(Deadlines::new(self.aws.sqs(&self.env)?, url))
+    }
+
+    /// All that in-app calls take.
+    pub fn switchboard(&self) -> Result<Switchboard<ApiGateway, Deadlines>, ConfigError> {
+        Ok(Switchboard {
+            calls: self.app_calls()?,
+            connections: self.connections()?,
+            deliver: self.deliver()?,
+            queue: self.deadlines()?,
+        })
     }
 
     /// The Calls table, CALLS_TABLE.
     pub fn calls(&self) -> Result<Calls, ConfigError> {
         Ok(Calls::new(
-            self.dynamodb.clone(),
+            self.dynamodb()?,
             self.env.required("CALLS_TABLE")?,
         ))
     }
@@ -123,6 +193,17 @@ impl CallTimes {
     }
 }
 
+/// How long the parts of an in-app call last: APP_RING_SECONDS, MAX_CALL_SECONDS,
+/// APP_GONE_SECONDS, CALL_RETENTION_DAYS.
+pub fn app_call_times(env: &Env) -> Result<Times, ConfigError> {
+    Ok(Times {
+        ring: env.number("APP_RING_SECONDS", 1, 600)?,
+        talk: env.number("MAX_CALL_SECONDS", 1, 14_400)?,
+        gone: env.number("APP_GONE_SECONDS", 1, 600)?,
+        retention: env.retention_seconds()?,
+    })
+}
+
 /// A failure as somebody on the telephone hears it. A request that is forged or
 /// malformed has no caller on the line, and gets an HTTP error.
 pub fn failure_in_words(carrier: &impl Carrier, error: &Error) -> Response {
@@ -137,38 +218,55 @@ pub fn failure_in_words(carrier: &impl Carrier, error: &Error) -> Response {
 /// Runs a function until Lambda ends it. A configuration that it cannot start with
 /// is one line on standard error, and exit status 1.
 pub fn run<F: Function>() -> ExitCode {
-    match start::<F>() {
+    let preparing = std::thread::spawn(F::prepare);
+    let ran = serve(
+        F::init,
+        async |start, function: &F| {
+            store::warm_up(&start.dynamodb()?, function.first_table()).await;
+            preparing.join().map_err(|_| "a panic while preparing")?;
+            Ok(())
+        },
+        async |function, event| answer(function, event).await,
+    );
+    finish(F::NAME, ran)
+}
+
+fn finish(name: &str, ran: Result<(), lambda_runtime::Error>) -> ExitCode {
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}: {error}", F::NAME);
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
+/// Starts a function: its configuration and clients, what `warm_up` does at the full
+/// speed that Lambda grants a start, then one invocation after the other.
+fn serve<F, E, A>(
+    init: impl FnOnce(&Start) -> Result<F, ConfigError>,
+    warm_up: impl AsyncFnOnce(&Start, &F) -> Result<(), lambda_runtime::Error>,
+    answer: impl AsyncFn(&F, LambdaEvent<E>) -> A,
+) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+{
     let env = Env::process();
     env.required("AWS_LAMBDA_RUNTIME_API")?;
-    let preparing = std::thread::spawn(F::prepare);
-    let start = Start {
-        dynamodb: aws::dynamodb(&env)?,
-        env,
-    };
-    let function = F::init(&start)?;
+    let start = Start::from_env(env)?;
+    let function = init(&start)?;
     telemetry::start();
     // One invocation at a time is all that Lambda gives a process.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        store::warm_up(&start.dynamodb, function.first_table()).await;
-        preparing.join().map_err(|_| "a panic while preparing")?;
-        let function = &function;
-        lambda_runtime::run(service_fn(
-            move |event: LambdaEvent<http::Event>| async move {
-                Ok::<_, lambda_runtime::Error>(answer(function, event).await)
-            },
-        ))
+        warm_up(&start, &function).await?;
+        let (function, answer) = (&function, &answer);
+        lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+            Ok::<_, lambda_runtime::Error>(answer(function, event).await)
+        }))
         .await
     })
 }
@@ -178,9 +276,7 @@ fn start<F: Function>() -> Result<(), lambda_runtime::Error> {
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(11);
 
 /// Runs a handler so that a panic or a stuck request is a failure with words, too.
-async fn within_limits(
-    handler: impl Future<Output = Result<Response, Error>>,
-) -> Result<Response, Error> {
+async fn within_limits<T>(handler: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut handler = pin!(handler);
     let caught = poll_fn(|context| {
         // What a panic leaves half-done in memory is dropped with the request.

@@ -96,6 +96,36 @@ async fn every_function_answers_its_event() {
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("\"receiverName\":\"Ravi\""), "{body}");
 
+    let (status, body) = answer(&world, "call-log").await;
+    assert_eq!(status, 201, "{body}");
+    assert!(body.contains("\"duration\":42"), "{body}");
+
+    // The connection in the events is open nowhere: its frames reach nobody.
+    assert_eq!(answer(&world, "ws-connect").await, (200, String::new()));
+    for (name, expected) in [
+        ("ws-default", 204),
+        ("ws-ping", 204),
+        ("ws-join", 204),
+        ("ws-call-initiate", 204),
+        ("ws-call-accept", 204),
+        ("ws-call-reject", 204),
+        ("ws-call-end", 204),
+        ("ws-relay", 204),
+        ("ws-disconnect", 204),
+    ] {
+        assert_eq!(
+            answer(&world, name).await,
+            (expected, String::new()),
+            "{name}"
+        );
+    }
+    let asked = world.stack.invoke("deadlines", &event("deadlines")).await;
+    assert_eq!(asked.unwrap(), json!({"batchItemFailures": []}));
+
+    let (status, body) = answer(&world, "call-history").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"call_status\":\"completed\""), "{body}");
+
     let deleted = answer(&world, "booking-delete").await;
     assert_eq!(deleted, (204, String::new()));
     assert_eq!(answer(&world, "booking-get").await.0, 404);

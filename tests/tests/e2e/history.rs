@@ -4,8 +4,7 @@ use maskline::access::config::Env;
 use maskline::domain::call::{NewCall, Origin, Visitor};
 use maskline::domain::phone::PhoneNumber;
 use maskline::domain::time::{Timestamp, add_seconds};
-use maskline::lambda::aws;
-use maskline::ports::store::calls::Calls;
+use maskline::lambda::Start;
 use maskline_tests::{TestTag, World, call_sid, world};
 use serde_json::{Value, json};
 
@@ -16,8 +15,9 @@ async fn past_calls(world: &World, tag: &TestTag, count: i64) {
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
         ("AWS_ENDPOINT_URL_DYNAMODB", world.stack.store_url()),
+        ("CALLS_TABLE", "CallsTable"),
     ]);
-    let calls = Calls::new(aws::dynamodb(&env).unwrap(), "CallsTable");
+    let calls = Start::from_env(env).unwrap().calls().unwrap();
     let now = Timestamp::now();
     let item = &world.items("TagsTable", "code", &tag.code).await[0];
     let line = item["line"]["S"].as_str().unwrap().parse().unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod app_calls;
 mod bad_input;
 mod bookings;
 mod call_prepare;

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+pub mod app_calls;
 pub mod bookings;
 pub mod calls;
+pub mod connections;
 pub mod rate_limits;
 pub mod tags;
 
@@ -75,7 +77,7 @@ impl StoreError {
 /// only the share that the function's memory buys.
 pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
     let request = match table {
-        Table::Tags(name) | Table::Bookings(name) | Table::RateLimits(name) => {
+        Table::Tags(name) | Table::RateLimits(name) | Table::Bookings(name) => {
             client.get_item().table_name(name).key("pk", text("-"))
         }
         Table::Calls(name) => client
@@ -83,6 +85,11 @@ pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
             .table_name(name)
             .key("line", text("-"))
             .key("seq", number(0)),
+        Table::Connections(name) => client
+            .get_item()
+            .table_name(name)
+            .key("pk", text("-"))
+            .key("sk", text("-")),
     };
     if let Err(error) = request.send().await {
         tracing::debug!(error = %StoreError::from_sdk(&error), "warm-up read failed");
@@ -100,9 +107,13 @@ pub enum Table<'a> {
     Calls(&'a str),
     /// [`rate_limits`]
     RateLimits(&'a str),
+    /// [`connections`]
+    Connections(&'a str),
 }
 
 type AttributeValue = aws_sdk_dynamodb::types::AttributeValue;
+/// An item as DynamoDB writes it.
+type Item = std::collections::HashMap<String, AttributeValue>;
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

@@ -1,0 +1,71 @@
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::app_call::{AppCall, Times};
+use maskline::domain::signaling::Initiate as Frame;
+use maskline::domain::time::Timestamp;
+use maskline::lambda::http::Response;
+use maskline::lambda::socket::{Message, SocketFunction};
+use maskline::lambda::switchboard::{Initiate, Switchboard};
+use maskline::lambda::{Start, app_call_times};
+use maskline::ports::deadlines::Deadlines;
+use maskline::ports::delivery::ApiGateway;
+use maskline::ports::store::Table;
+use maskline::ports::store::bookings::Bookings;
+
+/// The most that `media` may hold, bytes of JSON.
+const MAX_MEDIA: usize = 200;
+
+pub struct InitiateRoute {
+    switchboard: Switchboard<ApiGateway, Deadlines>,
+    bookings: Bookings,
+    times: Times,
+}
+
+impl SocketFunction for InitiateRoute {
+    const NAME: &'static str = "ws-call-initiate";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        Ok(InitiateRoute {
+            switchboard: start.switchboard()?,
+            bookings: start.bookings()?,
+            times: app_call_times(&start.env)?,
+        })
+    }
+
+    fn first_table(&self) -> Option<Table<'_>> {
+        Some(self.switchboard.connections.table())
+    }
+
+    fn deliver(&self) -> Option<&ApiGateway> {
+        Some(&self.switchboard.deliver)
+    }
+
+    async fn handle(&self, message: &Message) -> Result<Response, Error> {
+        let now = Timestamp::now();
+        let frame = message.frame::<Frame>()?;
+        let media = frame.data.media.map(|media| media.to_string());
+        if media.as_ref().is_some_and(|media| media.len() > MAX_MEDIA) {
+            let problem = format_args!("must be at most {MAX_MEDIA} bytes of JSON");
+            return Err(Error::field("data.media", problem));
+        }
+        let by = self.switchboard.device(message.connection()).await?;
+        let booking = self.bookings.get(&frame.data.booking_id).await?;
+        let booking = booking.ok_or(Error::NotFound("booking"))?;
+        let caller = booking.role_of(&by.user);
+        let caller = caller.ok_or(Error::Forbidden("you are not a party of this booking"))?;
+        if !booking.status.calls_allowed() {
+            return Err(Error::Conflict("the booking's status allows no calls"));
+        }
+        let ask = Initiate {
+            booking: &booking,
+            caller,
+            by: &by,
+            media,
+            id: frame.id.as_ref(),
+            times: &self.times,
+        };
+        let wake = async |_: &AppCall| false;
+        self.switchboard.initiate(ask, wake, now).await?;
+        Ok(Response::no_content())
+    }
+}

@@ -1,0 +1,53 @@
+use maskline::access::config::ConfigError;
+use maskline::access::error::Error;
+use maskline::domain::signaling::{Relayed, Sent};
+use maskline::domain::time::Timestamp;
+use maskline::lambda::Start;
+use maskline::lambda::http::Response;
+use maskline::lambda::socket::{Message, SocketFunction};
+use maskline::lambda::switchboard::Switchboard;
+use maskline::ports::deadlines::Deadlines;
+use maskline::ports::delivery::ApiGateway;
+use maskline::ports::store::Table;
+
+pub struct Relay {
+    switchboard: Switchboard<ApiGateway, Deadlines>,
+}
+
+impl SocketFunction for Relay {
+    const NAME: &'static str = "ws-relay";
+
+    fn init(start: &Start) -> Result<Self, ConfigError> {
+        let switchboard = start.switchboard()?;
+        Ok(Relay { switchboard })
+    }
+
+    fn first_table(&self) -> Option<Table<'_>> {
+        Some(self.switchboard.calls.table())
+    }
+
+    fn deliver(&self) -> Option<&ApiGateway> {
+        Some(&self.switchboard.deliver)
+    }
+
+    async fn handle(&self, message: &Message) -> Result<Response, Error> {
+        let now = Timestamp::now();
+        let Relayed {
+            call,
+            offer,
+            answer,
+            candidate,
+        } = message.frame()?.data;
+        let (event, field, value) = match message.route() {
+            "callOffer" => ("call:offer", "offer", offer),
+            "callAnswer" => ("call:answer", "answer", answer),
+            _ => ("call:ice-candidate", "candidate", candidate),
+        };
+        let value = value.ok_or_else(|| Error::field(&format!("data.{field}"), "is missing"))?;
+        let board = &self.switchboard;
+        let end = board.other_end(&call, message.connection(), now).await?;
+        let frame = Sent::relayed(event, &end.call, field, value, &end.from);
+        board.relay(&end, &frame, now).await;
+        Ok(Response::no_content())
+    }
+}

@@ -1,0 +1,83 @@
+//! SQS events: messages in, and which of them are to come again.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+
+use std::process::ExitCode;
+
+use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{Start, finish, serve, within_limits};
+use crate::access::config::ConfigError;
+use crate::access::error::Error;
+use crate::ports::store::{self, Table};
+
+/// A function that a queue invokes.
+pub trait QueueFunction: Sized + 'static {
+    /// The function's name in logs.
+    const NAME: &'static str;
+
+    /// Reads the configuration and takes what clients it needs.
+    fn init(start: &Start) -> Result<Self, ConfigError>;
+
+    /// The table that most messages begin with, so that its connection is open.
+    fn first_table(&self) -> Table<'_>;
+
+    /// Handles one message. One that fails comes again, and in the end goes to the
+    /// dead-letter queue.
+    fn handle(&self, body: &str) -> impl Future<Output = Result<(), Error>>;
+}
+
+/// The event, as far as it is used.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "Records")]
+    records: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    message_id: String,
+    body: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+/// Runs a queue's function until Lambda ends it.
+pub fn run<F: QueueFunction>() -> ExitCode {
+    let ran = serve(
+        F::init,
+        async |start, function: &F| {
+            store::warm_up(&start.dynamodb()?, function.first_table()).await;
+            Ok(())
+        },
+        async |function, event| answer(function, event).await,
+    );
+    finish(F::NAME, ran)
+}
+
+async fn answer<F: QueueFunction>(function: &F, event: LambdaEvent<Event>) -> Answer {
+    let request_id = event.context.request_id;
+    let mut batch_item_failures = Vec::new();
+    for record in event.payload.records {
+        if let Err(error) = within_limits(function.handle(&record.body)).await {
+            tracing::error!(function = F::NAME, request_id, %error, "failed");
+            batch_item_failures.push(Failure {
+                item_identifier: record.message_id,
+            });
+        }
+    }
+    Answer {
+        batch_item_failures,
+    }
+}

@@ -1,0 +1,597 @@
+//! In-app calls: what the functions of the WebSocket API and of the deadline queue
+//! share. Reads a call, applies an act, writes the next version if the one before it
+//! still stands, then tells both sides and has its next deadline asked about.
+//!
+//! | what fails | what happens |
+//! |---|---|
+//! | a write loses against another | the act is applied to what the winner left |
+//! | the store | the client gets an `error` frame; nothing is told that is not stored |
+//! | a post | logged; the device asks again with `join` |
+//! | a post, because the connection is gone | it is removed, the frame goes to the user's other devices, and a party who held the call by it counts as gone |
+//! | the queue | logged; the deadline counts at the next read |
+
+use futures_util::future::join_all;
+use tokio::{join, try_join};
+
+use crate::access::error::Error;
+use crate::domain::app_call::{
+    Act, AppCall, AppCallId, Device, Notice, Reason, Side, Stands, Step, Times, To,
+};
+use crate::domain::booking::{Booking, Role};
+use crate::domain::signaling::{CallRef, FrameId, Sent};
+use crate::domain::time::{Timestamp, seconds_between};
+use crate::ports::deadlines::{AskLater, Question};
+use crate::ports::delivery::{Deliver, Posted};
+use crate::ports::store::app_calls::{AppCalls, Started};
+use crate::ports::store::connections::{Connected, Connections, Pointer};
+
+/// How often an act is applied anew after a concurrent one came first.
+const TRIES: u32 = 12;
+/// A connection younger than this is not removed for a 410, seconds: API Gateway
+/// answers so until `$connect` has returned.
+const YOUNG_SECONDS: u32 = 3;
+
+const ON_ANOTHER_DEVICE: Error = Error::Conflict("the call is on another device of yours");
+
+/// The stores, and the ways out.
+pub struct Switchboard<D, Q> {
+    /// The calls.
+    pub calls: AppCalls,
+    /// Who is connected.
+    pub connections: Connections,
+    /// Sends frames.
+    pub deliver: D,
+    /// Asks about deadlines later.
+    pub queue: Q,
+}
+
+impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
+    /// Whose connection that is.
+    pub async fn device(&self, connection: &str) -> Result<Device, Error> {
+        let owner = self.connections.owner(connection).await?;
+        let owner = owner.ok_or(Error::Unauthorized(
+            "this connection is not known any more; connect again",
+        ))?;
+        Ok(owner.device)
+    }
+
+    /// The call that a frame is about.
+    pub async fn call(&self, about: &CallRef) -> Result<AppCall, Error> {
+        let found = match &about.call_id {
+            None => self.calls.newest(&about.booking_id).await?,
+            Some(id) => {
+                let id: AppCallId = id.parse().map_err(|error| Error::field("callId", error))?;
+                if id.booking != about.booking_id {
+                    return Err(Error::field("callId", "is another booking's"));
+                }
+                self.calls.get(&id).await?
+            }
+        };
+        found.ok_or(Error::NotFound("call"))
+    }
+
+    /// A device's act on a call, and the answer to the frame that asked for it.
+    pub async fn act(
+        &self,
+        mut call: AppCall,
+        act: Act,
+        by: &Device,
+        id: Option<&FrameId>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let step = match call.apply(act, by, now) {
+                Ok(step) => step,
+                // The device may be the one that holds the call, under a new connection.
+                Err(Stands::OnAnotherDevice | Stands::So(Notice::AnsweredElsewhere))
+                    if self.may_take_over(&call, by).await =>
+                {
+                    match call.apply(Act::Rejoin, by, now) {
+                        Ok(step) => match self.advance(&step.call).await? {
+                            None => {
+                                call = step.call;
+                                continue;
+                            }
+                            Some(stands) => {
+                                call = stands;
+                                continue;
+                            }
+                        },
+                        Err(stands) => return self.refuse(&call, stands, by, id, now).await,
+                    }
+                }
+                Err(stands) => return self.refuse(&call, stands, by, id, now).await,
+            };
+            match self.advance(&step.call).await? {
+                None => {
+                    self.carry_out(&step, Some((by, id)), now).await;
+                    return Ok(());
+                }
+                Some(stands) => call = stands,
+            }
+        }
+        Err(Error::Unavailable(
+            "too many concurrent acts on one call".to_owned(),
+        ))
+    }
+
+    async fn refuse(
+        &self,
+        call: &AppCall,
+        stands: Stands,
+        by: &Device,
+        id: Option<&FrameId>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        match stands {
+            Stands::So(notice) => {
+                let frame = Sent::notice(call, notice, now).answering(id);
+                self.send(by, &frame, call, now).await;
+                Ok(())
+            }
+            Stands::Forbidden(why) => Err(Error::Forbidden(why)),
+            Stands::OnAnotherDevice => Err(ON_ANOTHER_DEVICE),
+            Stands::Nothing => Ok(()),
+        }
+    }
+
+    /// Stores a call's next version; the one that stands, if another came first.
+    async fn advance(&self, next: &AppCall) -> Result<Option<AppCall>, Error> {
+        match self.calls.advance(next).await? {
+            Started::Now => Ok(None),
+            Started::Taken(stands) => Ok(Some(*stands)),
+            Started::Raced => Err(Error::NotFound("call")),
+        }
+    }
+
+    /// Whether the user's device that holds the call is gone, so that this one may have it.
+    async fn may_take_over(&self, call: &AppCall, by: &Device) -> bool {
+        let Some(side) = call.side_of(&by.user) else {
+            return false;
+        };
+        let party = call.party(side);
+        match &party.connection {
+            Some(_) if party.gone_at.is_some() => true,
+            Some(held) => self.deliver.is_gone(held).await,
+            None => false,
+        }
+    }
+
+    /// Tells whom a step concerns, and has the next deadline asked about. Nothing is
+    /// undone where that fails: what is stored stands.
+    async fn carry_out(
+        &self,
+        step: &Step,
+        reply: Option<(&Device, Option<&FrameId>)>,
+        now: Timestamp,
+    ) {
+        let replying = async {
+            if let Some((by, id)) = reply {
+                let frame = Sent::notice(&step.call, step.reply, now).answering(id);
+                self.send(by, &frame, &step.call, now).await;
+            }
+        };
+        let telling = join_all(step.tell.iter().map(async |(to, notice)| {
+            let frame = Sent::notice(&step.call, *notice, now);
+            match to {
+                To::Device(device) => self.send(device, &frame, &step.call, now).await,
+                To::Devices { user, except } => {
+                    self.send_all(user, except.as_deref(), &frame, now).await;
+                }
+            }
+        }));
+        join!(replying, telling, self.ask_later(&step.call, now));
+    }
+
+    async fn ask_later(&self, call: &AppCall, now: Timestamp) {
+        let Some((question, seconds)) = Question::about(call, now) else {
+            return;
+        };
+        if let Err(error) = self.queue.ask(&question, seconds).await {
+            tracing::error!(%error, "a deadline is not asked about; it counts at the next read");
+        }
+    }
+
+    /// Sends a frame to the device that holds a call; where that is gone, to the
+    /// user's others.
+    async fn send(&self, to: &Device, frame: &Sent, call: &AppCall, now: Timestamp) {
+        if self.post(to, frame).await != Posted::Gone {
+            return;
+        }
+        let others = self.send_all(&to.user, Some(&to.connection), frame, now);
+        let gone = async {
+            self.forget(to, now).await;
+            if let Err(error) = self.mark_gone(call.clone(), to, now).await {
+                tracing::error!(%error, "a device that is gone was not noted in its call");
+            }
+        };
+        join!(others, Box::pin(gone));
+    }
+
+    /// Sends a frame to all of a user's devices but one, side by side. How many took it.
+    async fn send_all(
+        &self,
+        user: &str,
+        except: Option<&str>,
+        frame: &Sent,
+        now: Timestamp,
+    ) -> usize {
+        match self.connections.presence(user, now).await {
+            Ok(presence) => {
+                let others = presence.devices.iter();
+                let others = others.filter(|one| Some(one.device.connection.as_str()) != except);
+                self.send_each(others, frame, now).await
+            }
+            Err(error) => {
+                tracing::error!(%error, "a user's devices could not be read; none was told");
+                0
+            }
+        }
+    }
+
+    async fn send_each<'a>(
+        &self,
+        devices: impl Iterator<Item = &'a Connected>,
+        frame: &Sent,
+        now: Timestamp,
+    ) -> usize {
+        let posts = devices.map(async |connected| {
+            let posted = self.post(&connected.device, frame).await;
+            if posted == Posted::Gone {
+                self.forget_connected(connected, now).await;
+            }
+            posted == Posted::Taken
+        });
+        let taken = join_all(posts).await;
+        taken.into_iter().filter(|taken| *taken).count()
+    }
+
+    async fn post(&self, to: &Device, frame: &Sent) -> Posted {
+        let posted = self.deliver.post(&to.connection, frame).await;
+        if let Posted::Failed(cause) = &posted {
+            tracing::warn!(cause, event = frame.event, "a frame was not sent");
+        }
+        posted
+    }
+
+    /// Removes a connection that API Gateway does not know (any more).
+    async fn forget(&self, device: &Device, now: Timestamp) {
+        match self.connections.owner(&device.connection).await {
+            Ok(Some(connected)) => self.forget_connected(&connected, now).await,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a connection that is gone was not removed"),
+        }
+    }
+
+    async fn forget_connected(&self, connected: &Connected, now: Timestamp) {
+        if seconds_between(connected.since, now) < YOUNG_SECONDS {
+            return;
+        }
+        if let Err(error) = self.connections.remove(&connected.device).await {
+            tracing::warn!(%error, "a connection that is gone was not removed");
+        }
+    }
+
+    /// Notes in a call that a device which may hold it is gone.
+    async fn mark_gone(
+        &self,
+        mut call: AppCall,
+        device: &Device,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let Ok(step) = call.apply(Act::Gone, device, now) else {
+                return Ok(());
+            };
+            match self.advance(&step.call).await? {
+                None => {
+                    self.carry_out(&step, None, now).await;
+                    return Ok(());
+                }
+                Some(stands) => call = stands,
+            }
+        }
+        Err(Error::Unavailable(
+            "too many concurrent acts on one call".to_owned(),
+        ))
+    }
+
+    /// `$disconnect`: removes the connection, and no other.
+    pub async fn disconnected(&self, connection: &str, now: Timestamp) -> Result<(), Error> {
+        let Some(Connected { device, .. }) = self.connections.owner(connection).await? else {
+            return Ok(());
+        };
+        let (_, pointer) = try_join!(
+            self.connections.remove(&device),
+            self.connections.pointer(&device.user)
+        )?;
+        match self.pointed(&pointer).await? {
+            Some(call) => self.mark_gone(call, &device, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn pointed(&self, pointer: &Pointer) -> Result<Option<AppCall>, Error> {
+        match &pointer.call {
+            Some(id) => Ok(self.calls.get(id).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// A call with what deadlines have passed written down, so that nobody whose clock
+    /// is behind can still change it.
+    pub async fn settled(&self, mut call: AppCall, now: Timestamp) -> Result<AppCall, Error> {
+        for _ in 0..TRIES {
+            let Some(step) = call.expire(now) else {
+                return Ok(call);
+            };
+            match self.advance(&step.call).await? {
+                None => {
+                    self.carry_out(&step, None, now).await;
+                    return Ok(step.call);
+                }
+                Some(stands) => call = stands,
+            }
+        }
+        Err(Error::Unavailable(
+            "too many concurrent acts on one call".to_owned(),
+        ))
+    }
+
+    /// `join`: the device is told of a call that rings or runs for its user, and takes
+    /// over what its user held by a device that is gone, or by its own old connection
+    /// where it says so (`holds`).
+    pub async fn join(
+        &self,
+        device: &Device,
+        holds: Option<&str>,
+        id: Option<&FrameId>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let joined = Sent::joined(&device.user).answering(id);
+        let (posted, pointer) = join!(
+            self.post(device, &joined),
+            self.connections.pointer(&device.user)
+        );
+        let Some(call) = self.pointed(&pointer?).await? else {
+            return Ok(());
+        };
+        let call = self.settled(call, now).await?;
+        if posted == Posted::Gone || !call.live(now) {
+            return Ok(());
+        }
+        let claims = holds.is_some_and(|holds| holds == call.id().to_string());
+        if !claims && self.is_elsewhere(&call, device).await {
+            let stands = Stands::So(Notice::AnsweredElsewhere);
+            return self.refuse(&call, stands, device, None, now).await;
+        }
+        self.act(call, Act::Rejoin, device, None, now).await
+    }
+
+    /// Whether another device of the same user has the call, and is there.
+    async fn is_elsewhere(&self, call: &AppCall, device: &Device) -> bool {
+        let party = call.side_of(&device.user).map(|side| call.party(side));
+        let held = party.and_then(|party| party.connection.as_deref());
+        held.is_some_and(|held| held != device.connection)
+            && !self.may_take_over(call, device).await
+    }
+
+    /// `callInitiate`: rings the other one of a booking, or joins the call there is.
+    /// `wake` is asked to have a receiver with no device online woken, and says whether
+    /// that was done.
+    pub async fn initiate(
+        &self,
+        ask: Initiate<'_>,
+        wake: impl AsyncFn(&AppCall) -> bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Initiate {
+            booking,
+            caller,
+            by,
+            id,
+            times,
+            ..
+        } = ask;
+        let receiver = booking.id_of(caller.other());
+        for _ in 0..TRIES {
+            let (newest, mine, theirs) = try_join!(
+                self.calls.newest(&booking.id),
+                self.connections.pointer(&by.user),
+                self.connections.presence(receiver, now)
+            )?;
+            let newest = match newest {
+                Some(call) => Some(self.settled(call, now).await?),
+                None => None,
+            };
+            if let Some(call) = newest.as_ref().filter(|call| call.live(now)) {
+                if self.is_elsewhere(call, by).await {
+                    return Err(ON_ANOTHER_DEVICE);
+                }
+                return self.act(call.clone(), Act::Rejoin, by, id, now).await;
+            }
+            let (caller_busy, receiver_busy) = try_join!(
+                self.busy(&mine, newest.as_ref(), now),
+                self.busy(&theirs.pointer, newest.as_ref(), now)
+            )?;
+            if caller_busy {
+                return Err(Error::Conflict("you are in another call"));
+            }
+            let seq = newest.map_or(1, |call| call.seq + 1);
+            let media = ask.media.clone();
+            let call = AppCall::start(booking, seq, caller, &by.connection, media, times, now);
+            if receiver_busy {
+                let call = call.refused(Reason::Busy);
+                match self.calls.add(&call).await? {
+                    Started::Now => {
+                        let stands = Stands::So(Notice::Ended);
+                        return self.refuse(&call, stands, by, id, now).await;
+                    }
+                    Started::Taken(_) | Started::Raced => continue,
+                }
+            }
+            let started = self
+                .calls
+                .start(&call, &self.connections, &mine, &theirs.pointer);
+            match started.await? {
+                Started::Taken(occupant) if *occupant != call => continue,
+                Started::Raced => continue,
+                Started::Now | Started::Taken(_) => {}
+            }
+            return self.ring(call, &theirs.devices, by, id, wake, now).await;
+        }
+        Err(Error::Unavailable(
+            "too many calls at once between the same users".to_owned(),
+        ))
+    }
+
+    /// Whether a user's newest call still lives. `known` is one that does not.
+    async fn busy(
+        &self,
+        pointer: &Pointer,
+        known: Option<&AppCall>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if pointer.call.is_none() || pointer.call == known.map(AppCall::id) {
+            return Ok(false);
+        }
+        match self.pointed(pointer).await? {
+            Some(call) => Ok(self.settled(call, now).await?.live(now)),
+            None => Ok(false),
+        }
+    }
+
+    /// Rings all of the receiver's devices; where there is none, has the host
+    /// application wake one, or tells the caller so at once.
+    async fn ring(
+        &self,
+        call: AppCall,
+        devices: &[Connected],
+        by: &Device,
+        id: Option<&FrameId>,
+        wake: impl AsyncFn(&AppCall) -> bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let incoming = Sent::notice(&call, Notice::Incoming, now);
+        let (reached, ()) = join!(
+            self.send_each(devices.iter(), &incoming, now),
+            self.ask_later(&call, now)
+        );
+        match reached > 0 || wake(&call).await {
+            true => {
+                let ringing = Sent::notice(&call, Notice::Ringing, now).answering(id);
+                self.send(by, &ringing, &call, now).await;
+                Ok(())
+            }
+            false => self.act(call, Act::Unreachable, by, id, now).await,
+        }
+    }
+
+    /// The other party's device for a frame from that connection, and who sent it. One
+    /// read, unless the connection holds no part of the call.
+    pub async fn other_end(
+        &self,
+        about: &CallRef,
+        connection: &str,
+        now: Timestamp,
+    ) -> Result<OtherEnd, Error> {
+        let call = self.call(about).await?;
+        let mut call = self.settled(call, now).await?;
+        if !call.live(now) {
+            return Err(Error::Conflict("the call is over"));
+        }
+        let from = match call.side_held_by(connection) {
+            Some(side) => side,
+            None => {
+                let device = self.device(connection).await?;
+                let side = call.side_of(&device.user);
+                let side = side.ok_or(Error::Forbidden("you are not a party of this call"))?;
+                call = self.taken_over(call, &device, now).await?;
+                side
+            }
+        };
+        let (from, to) = match from {
+            Side::Caller => (&call.caller, &call.receiver),
+            Side::Receiver => (&call.receiver, &call.caller),
+        };
+        let connection = to.connection.clone();
+        let to = Device {
+            user: to.user.clone(),
+            connection: connection.ok_or(Error::Conflict("the call has not been accepted yet"))?,
+        };
+        let from = from.user.clone();
+        Ok(OtherEnd { call, from, to })
+    }
+
+    /// The call under a device that sends for it though another connection holds it:
+    /// that must be gone.
+    async fn taken_over(
+        &self,
+        mut call: AppCall,
+        device: &Device,
+        now: Timestamp,
+    ) -> Result<AppCall, Error> {
+        for _ in 0..TRIES {
+            if !self.may_take_over(&call, device).await {
+                return Err(ON_ANOTHER_DEVICE);
+            }
+            let Ok(step) = call.apply(Act::Rejoin, device, now) else {
+                return Ok(call);
+            };
+            match self.advance(&step.call).await? {
+                None => {
+                    self.ask_later(&step.call, now).await;
+                    return Ok(step.call);
+                }
+                Some(stands) => call = stands,
+            }
+        }
+        Err(ON_ANOTHER_DEVICE)
+    }
+
+    /// Relays a frame to the other end.
+    pub async fn relay(&self, end: &OtherEnd, frame: &Sent, now: Timestamp) {
+        self.send(&end.to, frame, &end.call, now).await;
+    }
+
+    /// A question of the deadline queue: settles what has passed, and otherwise asks
+    /// again if nobody else will.
+    pub async fn asked(&self, question: &Question, now: Timestamp) -> Result<(), Error> {
+        let id = question.call_id.parse();
+        let id: AppCallId = id.map_err(|error| Error::field("callId", error))?;
+        let Some(call) = self.calls.get(&id).await? else {
+            return Ok(());
+        };
+        let call = self.settled(call, now).await?;
+        if call.version == question.version {
+            self.ask_later(&call, now).await;
+        }
+        Ok(())
+    }
+}
+
+/// Who asks for what with `callInitiate`.
+pub struct Initiate<'a> {
+    /// The booking.
+    pub booking: &'a Booking,
+    /// What the caller is in it.
+    pub caller: Role,
+    /// The caller's device.
+    pub by: &'a Device,
+    /// JSON that the receiver is told of media.
+    pub media: Option<String>,
+    /// The frame's id.
+    pub id: Option<&'a FrameId>,
+    /// How long things last.
+    pub times: &'a Times,
+}
+
+/// Where a frame goes.
+pub struct OtherEnd {
+    /// In which call.
+    pub call: AppCall,
+    /// From which user.
+    pub from: String,
+    /// To which device.
+    pub to: Device,
+}

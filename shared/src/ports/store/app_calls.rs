@@ -1,0 +1,220 @@
+//! The Calls table: in-app calls, one item a call, at (`booking#{bookingId}`, seq).
+//!
+//! As with phone calls, a call is created by writing the first free place, so that a
+//! booking's calls are numbered without gaps and a place is a call's key. A booking's
+//! newest call is the last of its line: whether it is live decides whether another
+//! may begin.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+
+use super::connections::{Connections, Pointer};
+use super::{Item, StoreError, Table, number, text};
+use crate::domain::app_call::{AppCall, AppCallId};
+use crate::domain::booking::BookingId;
+use crate::domain::time::Timestamp;
+
+/// The most rows of a history.
+pub const MAX_ROWS: i32 = 500;
+const MALFORMED: StoreError = StoreError::Malformed { table: "calls" };
+
+/// The table, and the client that reaches it.
+#[derive(Debug, Clone)]
+pub struct AppCalls {
+    client: Client,
+    table: String,
+}
+
+/// What starting a call did.
+#[derive(Debug)]
+pub enum Started {
+    /// It rings.
+    Now,
+    /// Another call took its place.
+    Taken(Box<AppCall>),
+    /// One of the two was called, or called, meanwhile: to be looked at again.
+    Raced,
+}
+
+impl AppCalls {
+    /// Wraps a client.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        AppCalls {
+            client,
+            table: table.into(),
+        }
+    }
+
+    /// The table itself.
+    pub fn table(&self) -> Table<'_> {
+        Table::Calls(&self.table)
+    }
+
+    /// The call of that id.
+    pub async fn get(&self, id: &AppCallId) -> Result<Option<AppCall>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("line", text(line(&id.booking)))
+            .key("seq", number(id.seq))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(&error))?;
+        answer.item.map(read).transpose()
+    }
+
+    /// The booking's newest call.
+    pub async fn newest(&self, booking: &BookingId) -> Result<Option<AppCall>, StoreError> {
+        Ok(self.last(booking, 1).await?.into_iter().next())
+    }
+
+    /// The booking's calls, newest first, the newest [`MAX_ROWS`] at most. Those that
+    /// have expired are left out, whether or not DynamoDB has removed them yet.
+    pub async fn history(
+        &self,
+        booking: &BookingId,
+        now: Timestamp,
+    ) -> Result<Vec<AppCall>, StoreError> {
+        let mut calls = self.last(booking, MAX_ROWS).await?;
+        calls.retain(|call| call.expires_at > now.as_second());
+        Ok(calls)
+    }
+
+    async fn last(&self, booking: &BookingId, most: i32) -> Result<Vec<AppCall>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("line = :line")
+            .expression_attribute_values(":line", text(line(booking)))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(most)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(&error))?;
+        let items = answer.items.unwrap_or_default();
+        items.into_iter().map(read).collect()
+    }
+
+    /// Stores a call that begins, and points both users at it, or changes nothing: one
+    /// transaction, which holds only where its place is free and neither of the two
+    /// points at another call than `caller` and `receiver` did.
+    pub async fn start(
+        &self,
+        call: &AppCall,
+        connections: &Connections,
+        caller: &Pointer,
+        receiver: &Pointer,
+    ) -> Result<Started, StoreError> {
+        let place = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(write(call)?))
+            .condition_expression("attribute_not_exists(line)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|_| MALFORMED)?;
+        let id = call.id();
+        let sent = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(place).build())
+            .transact_items(connections.point(caller, &id, call.expires_at)?)
+            .transact_items(connections.point(receiver, &id, call.expires_at)?)
+            .send()
+            .await;
+        let Err(error) = sent else {
+            return Ok(Started::Now);
+        };
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+            error.as_service_error()
+        else {
+            return Err(StoreError::from_sdk(&error));
+        };
+        let reasons = canceled.cancellation_reasons();
+        let raced = |reason: &&CancellationReason| {
+            matches!(
+                reason.code(),
+                Some("ConditionalCheckFailed" | "TransactionConflict")
+            )
+        };
+        if let Some(occupant) = reasons.first().and_then(CancellationReason::item) {
+            return Ok(Started::Taken(Box::new(read(occupant.clone())?)));
+        }
+        match reasons.iter().find(raced) {
+            Some(_) => Ok(Started::Raced),
+            None => {
+                let code = reasons.iter().find_map(CancellationReason::code);
+                Err(StoreError::Unavailable(code.unwrap_or("canceled").into()))
+            }
+        }
+    }
+
+    /// Stores a call that nobody is rung for, unless its place is taken.
+    pub async fn add(&self, call: &AppCall) -> Result<Started, StoreError> {
+        self.put(call, "attribute_not_exists(line)", None).await
+    }
+
+    /// Stores a call's next version, if the one before it still stands: else that which does.
+    pub async fn advance(&self, next: &AppCall) -> Result<Started, StoreError> {
+        self.put(next, "version = :before", Some(next.version - 1))
+            .await
+    }
+
+    async fn put(
+        &self,
+        call: &AppCall,
+        condition: &str,
+        before: Option<u64>,
+    ) -> Result<Started, StoreError> {
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(call)?))
+            .condition_expression(condition)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(version) = before {
+            request = request.expression_attribute_values(":before", number(version));
+        }
+        match request.send().await {
+            Ok(_) => Ok(Started::Now),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                    match refusal.item() {
+                        Some(item) => {
+                            let stands = read(item.clone())?;
+                            // Our own write, sent again after its answer was lost.
+                            Ok(match stands == *call {
+                                true => Started::Now,
+                                false => Started::Taken(Box::new(stands)),
+                            })
+                        }
+                        None => Ok(Started::Raced),
+                    }
+                }
+                _ => Err(StoreError::from_sdk(&error)),
+            },
+        }
+    }
+}
+
+fn line(booking: &BookingId) -> String {
+    format!("booking#{booking}")
+}
+
+fn write(call: &AppCall) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(call).map_err(|_| MALFORMED)?;
+    item.insert("line".to_owned(), text(line(&call.booking)));
+    Ok(item)
+}
+
+fn read(item: Item) -> Result<AppCall, StoreError> {
+    serde_dynamo::from_item(item).map_err(|_| MALFORMED)
+}
