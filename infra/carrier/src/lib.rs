@@ -37,6 +37,7 @@ use reqwest::Url;
 
 pub use behaviour::{Behaviour, RestPlan};
 pub use plan::{CallPlan, Callback, NetworkPlan, OwnerDoes, OwnerPlan, PlanError, VisitorPlan};
+pub use random::Dice;
 pub use server::serve;
 pub use signature::{Param, sign};
 pub use transcript::{

@@ -32,9 +32,11 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// SplitMix64: tiny, and the same everywhere for the same seed.
-pub(crate) struct Dice(u64);
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
 
 impl Dice {
+    /// Dice that fall the same for the same seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -53,6 +55,12 @@ impl Dice {
             Some(count) => self.next() % count,
             None => self.next(),
         }
+    }
+
+    /// Whether something happens that is that likely, from 0 to 1.
+    pub fn chance(&mut self, likelihood: f64) -> bool {
+        // The upper 53 bits are what a float between 0 and 1 can hold.
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64 >= 1.0 - likelihood
     }
 
     /// Puts items into a random order.

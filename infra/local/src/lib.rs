@@ -17,6 +17,7 @@
 pub mod demo;
 mod error;
 pub mod event;
+mod faults;
 pub mod http;
 pub mod lambda;
 mod log;
@@ -30,5 +31,6 @@ pub mod template;
 pub mod websocket;
 
 pub use error::{Error, InvokeError};
+pub use faults::Faults;
 pub use log::LogSink;
 pub use stack::{Options, Stack};

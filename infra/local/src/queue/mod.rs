@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::faults::{Faults, Way};
 use crate::lambda::Function;
 use crate::log::lock;
 use crate::runtime_api::request_id;
@@ -23,11 +24,13 @@ use crate::template::{QueuePlan, REGION, SourcePlan, queue_arn};
 pub struct Queues {
     queues: BTreeMap<String, Queue>,
     url: String,
+    way: Way,
 }
 
 #[derive(Debug)]
 struct Queue {
     plan: QueuePlan,
+    visibility: Mutex<Duration>,
     messages: Mutex<Messages>,
     /// Told when a message comes in.
     arrived: Notify,
@@ -59,6 +62,7 @@ impl Queues {
     pub(crate) fn new(plans: &[QueuePlan], url: String) -> Arc<Self> {
         let queue = |plan: &QueuePlan| Queue {
             plan: plan.clone(),
+            visibility: Mutex::new(plan.visibility),
             messages: Mutex::default(),
             arrived: Notify::new(),
         };
@@ -66,6 +70,7 @@ impl Queues {
         Arc::new(Self {
             queues: queues.collect(),
             url,
+            way: Way::default(),
         })
     }
 
@@ -90,6 +95,19 @@ impl Queues {
         queue.map_or(0, |queue| lock(&queue.messages).held.len())
     }
 
+    /// What happens from now on to messages between being sent and being in their
+    /// queue: senders notice nothing.
+    pub fn trouble(&self, faults: Faults, seed: u64) {
+        self.way.trouble(faults, seed);
+    }
+
+    /// Has messages that fail from now on come again after that time, in all queues.
+    pub fn redeliver_after(&self, time: Duration) {
+        for queue in self.queues.values() {
+            *lock(&queue.visibility) = time;
+        }
+    }
+
     /// Serves, and invokes functions with what comes in, until `shutdown`.
     pub(crate) async fn serve(
         self: Arc<Self>,
@@ -110,17 +128,22 @@ impl Queues {
     /// Takes a message in; gives its id.
     fn send(&self, queue: &Queue, body: String, delay: Duration) -> String {
         let now = Timestamp::now();
+        let due = Instant::now() + delay;
         let message = Message {
             id: request_id(),
             body,
             sent: now,
-            visible: Instant::now() + delay,
+            visible: due,
             receives: 0,
             first_received: now,
         };
-        let id = message.id.clone();
-        queue.put(message);
-        id
+        for late in self.way.arrivals() {
+            queue.put(Message {
+                visible: due + late,
+                ..message.clone()
+            });
+        }
+        message.id
     }
 
     async fn deliver(self: Arc<Self>, source: SourcePlan, function: Arc<Function>) {
@@ -211,6 +234,7 @@ impl Queue {
     fn take(&self, most: usize) -> (Batch, Vec<Message>) {
         let now = Instant::now();
         let most_receives = self.plan.dead_letters.as_ref().map(|(_, most)| *most);
+        let visibility = *lock(&self.visibility);
         let mut messages = lock(&self.messages);
         let due = |message: &Message| message.visible <= now;
         let spent = |m: &Message| due(m) && most_receives.is_some_and(|most| m.receives >= most);
@@ -223,7 +247,7 @@ impl Queue {
                     message.first_received = Timestamp::now();
                 }
                 message.receives += 1;
-                message.visible = now + self.plan.visibility;
+                message.visible = now + visibility;
                 batch.push((*place, message.clone()));
             }
         }

@@ -21,8 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
-use super::WebSocketApi;
+use super::{Posts, WebSocketApi};
 use crate::event::{source, text};
+use crate::faults::pass;
 use crate::log::lock;
 use crate::runtime_api;
 
@@ -40,6 +41,7 @@ pub(super) struct Connection {
     pub(super) source_ip: IpAddr,
     pub(super) user_agent: String,
     pub(super) host: String,
+    pub(super) fate: Mutex<Posts>,
     last_active: Mutex<Instant>,
     posts: UnboundedSender<Out>,
 }
@@ -49,6 +51,7 @@ pub(super) struct Connection {
 pub(super) enum Out {
     Message(Bytes),
     Close,
+    Vanish,
 }
 
 /// Why a socket ends.
@@ -59,6 +62,8 @@ enum End {
     Ours(CloseCode, &'static str),
     /// The stack stops.
     Stopping,
+    /// The wire is cut.
+    Vanished,
 }
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -73,6 +78,7 @@ impl Connection {
             source_ip: source(headers, peer).0,
             user_agent: text(headers.get(header::USER_AGENT)),
             host: text(headers.get(header::HOST)),
+            fate: Mutex::default(),
             last_active: Mutex::new(opened),
             posts,
         }
@@ -86,6 +92,11 @@ impl Connection {
     /// Has the socket closed.
     pub(super) fn close(&self) {
         let _ = self.posts.send(Out::Close);
+    }
+
+    /// Has the wire cut.
+    pub(super) fn vanish(&self) {
+        let _ = self.posts.send(Out::Vanish);
     }
 
     /// When a message last passed, in either direction.
@@ -127,6 +138,7 @@ impl Connection {
                             self.touch();
                             api.frames_out.fetch_add(1, Ordering::Relaxed);
                         }
+                        Some(Out::Vanish) => return End::Vanished,
                         Some(Out::Close) | None => {
                             return End::Ours(CloseCode::Normal, "Connection Closed Normally");
                         }
@@ -164,6 +176,7 @@ impl Connection {
                 close(&mut socket, code, reason).await;
                 Some((code.into(), reason.to_owned()))
             }
+            End::Vanished => None,
             End::Stopping => {
                 close(&mut socket, CloseCode::Away, "Going away").await;
                 None
@@ -207,8 +220,13 @@ impl Connection {
         self.touch();
         api.frames_in.fetch_add(1, Ordering::Relaxed);
         // Side by side, as on AWS: a message may overtake the one before it.
-        let (api, connection) = (Arc::clone(api), Arc::clone(self));
-        tokio::spawn(async move { api.handle(&connection, &body, binary).await });
+        for late in api.frames.arrivals() {
+            let (api, connection, body) = (Arc::clone(api), Arc::clone(self), body.clone());
+            tokio::spawn(async move {
+                pass(late).await;
+                api.handle(&connection, &body, binary).await;
+            });
+        }
         None
     }
 }

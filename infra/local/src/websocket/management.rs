@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use super::{WebSocketApi, refuse};
+use super::connection::Connection;
+use super::{Posts, WebSocketApi, refuse};
+use crate::faults::pass;
+use crate::log::lock;
 
 /// The largest message that can be posted.
 const PAYLOAD_LIMIT: usize = 128 * 1024;
@@ -36,12 +39,19 @@ pub(super) async fn handle(api: &Arc<WebSocketApi>, id: &str, request: Request) 
             );
         }
     };
-    let Some(connection) = api.find(&id) else {
+    let fate = |connection: &Arc<Connection>| *lock(&connection.fate);
+    let there = api.find(&id).filter(|c| fate(c) != Posts::AreRefused);
+    let Some(connection) = there else {
         return refuse(StatusCode::GONE, "GoneException", "Gone");
     };
     match method {
         Method::POST => {
-            connection.post(message);
+            for late in api.posts.arrivals() {
+                pass(late).await;
+                if fate(&connection) == Posts::Arrive {
+                    connection.post(message.clone());
+                }
+            }
             StatusCode::OK.into_response()
         }
         Method::GET => {

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
+use crate::faults::{Faults, Way, pass};
 use crate::lambda::Function;
 use crate::log::{lock, now};
 use crate::template::WebSocketPlan;
@@ -59,6 +60,30 @@ impl Default for Limits {
     }
 }
 
+/// What takes a way on which something can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    /// Messages from clients to functions.
+    Frames,
+    /// Posts from functions to clients. The function waits for a delay, and hears
+    /// of no loss.
+    Posts,
+    /// The news that a socket has closed.
+    Disconnects,
+}
+
+/// What becomes of posts to a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Posts {
+    /// They arrive.
+    #[default]
+    Arrive,
+    /// They are accepted and never arrive, as when a phone has just lost its network.
+    AreLost,
+    /// They are refused with 410, though the socket is open.
+    AreRefused,
+}
+
 /// The WebSocket API of a stack.
 #[derive(Debug)]
 pub struct WebSocketApi {
@@ -68,6 +93,9 @@ pub struct WebSocketApi {
     log: LogSink,
     limits: Mutex<Limits>,
     connections: Mutex<BTreeMap<String, Arc<Connection>>>,
+    frames: Way,
+    posts: Way,
+    disconnects: Way,
     frames_in: AtomicU64,
     frames_out: AtomicU64,
     stopping: watch::Sender<bool>,
@@ -94,6 +122,9 @@ impl WebSocketApi {
             log,
             limits: Mutex::default(),
             connections: Mutex::default(),
+            frames: Way::default(),
+            posts: Way::default(),
+            disconnects: Way::default(),
             frames_in: AtomicU64::new(0),
             frames_out: AtomicU64::new(0),
             stopping: watch::Sender::new(false),
@@ -116,6 +147,34 @@ impl WebSocketApi {
     /// Sets the limits for connections that open from now on.
     pub fn limit(&self, limits: Limits) {
         *lock(&self.limits) = limits;
+    }
+
+    /// What happens from now on to everything that takes that way.
+    pub fn trouble(&self, passing: Passing, faults: Faults, seed: u64) {
+        let way = match passing {
+            Passing::Frames => &self.frames,
+            Passing::Posts => &self.posts,
+            Passing::Disconnects => &self.disconnects,
+        };
+        way.trouble(faults, seed);
+    }
+
+    /// What becomes from now on of posts to that connection; whether there is one.
+    pub fn posts_to(&self, id: &str, posts: Posts) -> bool {
+        let connection = self.find(id);
+        connection.is_some_and(|connection| {
+            *lock(&connection.fate) = posts;
+            true
+        })
+    }
+
+    /// Cuts a connection's wire, and never tells `$disconnect`; whether there was one.
+    pub fn vanish(&self, id: &str) -> bool {
+        let connection = lock(&self.connections).remove(id);
+        connection.is_some_and(|connection| {
+            connection.vanish();
+            true
+        })
     }
 
     /// Messages that clients have sent, since the start.
@@ -242,13 +301,18 @@ impl WebSocketApi {
         tokio::spawn(async move {
             let end = connection.live(&api, upgrade, mailbox).await;
             lock(&api.connections).remove(&connection.id);
-            if let (Some((code, reason)), true) = (end, api.functions.contains_key("$disconnect")) {
+            api.open.send_modify(|open| *open -= 1);
+            let Some((code, reason)) = end else {
+                return;
+            };
+            for late in api.disconnects.arrivals() {
+                pass(late).await;
+                let reason = reason.clone();
                 let kind = Kind::Disconnect { code, reason };
                 let id = runtime_api::short_id();
                 let event = event::build(&api.plan.stage, &connection, "$disconnect", &id, kind);
                 let _ = api.ask("$disconnect", &event).await;
             }
-            api.open.send_modify(|open| *open -= 1);
         });
         response
     }

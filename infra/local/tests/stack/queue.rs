@@ -6,8 +6,8 @@ use aws_credential_types::Credentials;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{BehaviorVersion, Region};
-use maskline_local::Stack;
 use maskline_local::queue::Queues;
+use maskline_local::{Faults, Stack};
 use serde_json::{Value, json};
 
 use super::{options_with, until};
@@ -150,6 +150,41 @@ async fn what_fails_comes_again_and_ends_among_the_dead_letters() {
     };
     assert_eq!(tries(r#"{"do":"fail"}"#), ["1", "2"]);
     assert_eq!(tries(r#"{"do":"fail item"}"#), ["1", "2"]);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn messages_get_lost_and_come_twice_and_late() {
+    let (stack, sender) = start("queue-faults").await;
+    let faults = |lose, repeat, delay| Faults {
+        lose,
+        repeat,
+        delay: Duration::from_millis(delay),
+    };
+    queues(&stack).trouble(faults(1.0, 0.0, 0), 7);
+    sender.send(&json!("lost"), 0).await;
+    assert_eq!(queues(&stack).depth("Due"), 0);
+    queues(&stack).trouble(faults(0.0, 1.0, 200), 7);
+    let id = sender.send(&json!("twice"), 0).await;
+    until("both are there", || records(&stack).len() == 2).await;
+    for record in records(&stack) {
+        assert_eq!(record["messageId"], id.as_str());
+    }
+    queues(&stack).trouble(faults(0.0, 0.0, 200), 7);
+    for n in 0..10 {
+        sender.send(&json!(n), 0).await;
+    }
+    until("all are there", || records(&stack).len() == 12).await;
+    let bodies = records(&stack).split_off(2).into_iter();
+    let order: Vec<String> = bodies.map(|record| record["body"].to_string()).collect();
+    assert!(!order.is_sorted(), "{order:?}");
+
+    queues(&stack).trouble(Faults::default(), 7);
+    queues(&stack).redeliver_after(Duration::from_millis(50));
+    let asked = Instant::now();
+    sender.send(&json!({"do": "fail"}), 0).await;
+    until("it is dead", || queues(&stack).depth("Dead") == 1).await;
+    assert!(asked.elapsed() < Duration::from_secs(1));
     stack.stop().await;
 }
 

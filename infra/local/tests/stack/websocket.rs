@@ -8,8 +8,8 @@ use aws_sdk_apigatewaymanagement::config::retry::RetryConfig;
 use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Region};
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use futures_util::{SinkExt as _, StreamExt as _};
-use maskline_local::websocket::{Limits, WebSocketApi};
-use maskline_local::{Error, Stack};
+use maskline_local::websocket::{Limits, Passing, Posts, WebSocketApi};
+use maskline_local::{Error, Faults, Stack};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -348,6 +348,71 @@ async fn limits_close_a_socket() {
         let due = if idle == short { short * 3 / 2 } else { short };
         let lasted = opened.elapsed();
         assert!(lasted >= due && lasted < due + short, "{lasted:?}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn faults_happen_to_whoever_asks_for_them() {
+    let stack = start("socket-faults").await;
+    let mut socket = connect(&stack, "/").await;
+    let id = api(&stack).connections().remove(0);
+    let late = Faults {
+        delay: Duration::from_millis(200),
+        ..Faults::default()
+    };
+    api(&stack).trouble(Passing::Frames, late, 7);
+    for n in 0..20 {
+        send(&mut socket, &json!(n)).await;
+    }
+    let bodies = |events: Vec<Value>| -> Vec<usize> {
+        let body = |event: &Value| event["body"].as_str().unwrap().parse().unwrap();
+        events.iter().map(body).collect()
+    };
+    let mut order = bodies(wait_for(&stack, "MESSAGE", 20).await);
+    assert!(!order.is_sorted());
+    order.sort_unstable();
+    assert_eq!(order, Vec::from_iter(0..20));
+
+    let twice = Faults {
+        repeat: 1.0,
+        ..Faults::default()
+    };
+    let never = Faults {
+        lose: 1.0,
+        ..Faults::default()
+    };
+    api(&stack).trouble(Passing::Frames, never, 7);
+    send(&mut socket, &json!(20)).await;
+    until("it is lost", || api(&stack).frames_in() == 21).await;
+    api(&stack).trouble(Passing::Frames, twice, 7);
+    send(&mut socket, &json!(21)).await;
+    let order = bodies(wait_for(&stack, "MESSAGE", 22).await);
+    assert_eq!(order[20..], [21, 21]);
+
+    api(&stack).trouble(Passing::Posts, never, 7);
+    post(&stack, &id, "lost").await.unwrap();
+    api(&stack).trouble(Passing::Posts, twice, 7);
+    api(&stack).posts_to(&id, Posts::AreLost);
+    post(&stack, &id, "lost, too").await.unwrap();
+    api(&stack).posts_to(&id, Posts::AreRefused);
+    let refused = post(&stack, &id, "refused").await.unwrap_err();
+    assert!(refused.starts_with("GoneException"), "{refused}");
+    api(&stack).posts_to(&id, Posts::Arrive);
+    post(&stack, &id, "twice").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(receive(&mut socket).await, Message::text("twice"));
+    }
+
+    assert!(api(&stack).vanish(&id));
+    assert!(!api(&stack).vanish(&id));
+    assert!(post(&stack, &id, "gone").await.is_err());
+    assert!(!matches!(socket.next().await, Some(Ok(_))));
+    api(&stack).trouble(Passing::Disconnects, twice, 7);
+    connect(&stack, "/").await.close(None).await.unwrap();
+    wait_for(&stack, "DISCONNECT", 2).await;
+    for event in events(&stack, "DISCONNECT") {
+        assert_ne!(event["requestContext"]["connectionId"], id);
     }
     stack.stop().await;
 }
