@@ -13,6 +13,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
 pub mod apps;
+pub mod keys;
 pub mod store;
 
 /// The scope of an admin's token.

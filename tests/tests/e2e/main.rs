@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod app_calls;
+mod app_deadlines;
 mod bad_input;
 mod bookings;
 mod call_prepare;
@@ -20,5 +21,6 @@ mod missed_calls;
 mod privacy;
 mod published_keys;
 mod signature;
+mod socket_auth;
 mod tag_page;
 mod tags;

@@ -1,107 +1,14 @@
 //! Tokens signed with keys that the host application publishes (JWT_JWKS_URL).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::{Router, routing::get};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use maskline_local::Options;
+use maskline_tests::keys::{Signer, publish};
 use maskline_tests::{ADMIN, Answer, World};
 use reqwest::Method;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
-
-/// A key pair of the host application.
-struct Signer {
-    algorithm: Algorithm,
-    kid: &'static str,
-    key: EncodingKey,
-    jwk: Value,
-    public: Vec<u8>,
-}
-
-impl Signer {
-    fn es256(kid: &'static str) -> Self {
-        let random = SystemRandom::new();
-        let pkcs8 =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
-                .unwrap();
-        let public = pair.public_key().as_ref().to_vec();
-        let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        Signer {
-            algorithm: Algorithm::ES256,
-            kid,
-            key: EncodingKey::from_ec_der(pkcs8.as_ref()),
-            jwk: json!({
-                "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid,
-                "x": part(&public[1..33]), "y": part(&public[33..])
-            }),
-            public,
-        }
-    }
-
-    fn eddsa(kid: &'static str) -> Self {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
-        let public = pair.public_key().as_ref().to_vec();
-        Signer {
-            algorithm: Algorithm::EdDSA,
-            kid,
-            key: EncodingKey::from_ed_der(pkcs8.as_ref()),
-            jwk: json!({
-                "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": kid,
-                "x": BASE64_URL_SAFE_NO_PAD.encode(&public)
-            }),
-            public,
-        }
-    }
-
-    fn header(&self) -> Header {
-        Header {
-            kid: Some(self.kid.to_owned()),
-            ..Header::new(self.algorithm)
-        }
-    }
-
-    fn token(&self, claims: &Value) -> String {
-        jsonwebtoken::encode(&self.header(), claims, &self.key).unwrap()
-    }
-}
-
-/// What the host application publishes, and how often it was asked.
-struct Published {
-    url: String,
-    keys: Arc<Mutex<Vec<Value>>>,
-    asked: Arc<AtomicUsize>,
-}
-
-async fn publish(keys: &[&Signer]) -> Published {
-    let keys = Arc::new(Mutex::new(
-        keys.iter()
-            .map(|signer| signer.jwk.clone())
-            .collect::<Vec<_>>(),
-    ));
-    let asked = Arc::new(AtomicUsize::new(0));
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap();
-    let url = format!("http://{}/keys", listener.local_addr().unwrap());
-    let (shown, counted) = (Arc::clone(&keys), Arc::clone(&asked));
-    let router = Router::new().route(
-        "/keys",
-        get(async move || {
-            counted.fetch_add(1, Ordering::SeqCst);
-            json!({"keys": *shown.lock().unwrap()}).to_string()
-        }),
-    );
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Published { url, keys, asked }
-}
 
 fn world(url: &str, algorithm: &str) -> World {
     let options = Options::ephemeral()
@@ -217,4 +124,26 @@ async fn keys_that_cannot_be_fetched_are_our_failure() {
     let answer = ask(&world, &signer.token(&claims())).await;
     let message = answer.error(503, "unavailable");
     assert!(!message.contains("127.0.0.1"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_algorithm_of_published_keys() {
+    let signers = [
+        Signer::rs256("rsa", false),
+        Signer::es256("ec"),
+        Signer::eddsa("ed"),
+    ];
+    let published = publish(&signers.each_ref()).await;
+    let world = world(&published.url, "");
+    for signer in &signers {
+        let token = signer.token(&claims());
+        ask(&world, &token).await.error(404, "not_found");
+        // One byte of the signature changed.
+        let (rest, last) = token.split_at(token.len() - 10);
+        let changed = if last.starts_with('A') { "B" } else { "A" };
+        let forged = format!("{rest}{changed}{}", &last[1..]);
+        ask(&world, &forged).await.error(401, "unauthorized");
+    }
+    let forger = Signer::rs256("rsa", true).token(&claims());
+    ask(&world, &forger).await.error(401, "unauthorized");
 }
