@@ -8,6 +8,7 @@ use crate::domain::limit::Limit;
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::domain::secret::Secret;
 use crate::ports::carrier::twilio::Twilio;
+use crate::ports::push::Push;
 
 /// A value that a function cannot start without.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +124,29 @@ impl Env {
             return Err(ConfigError { name, problem });
         }
         Ok(Secret::new(secret))
+    }
+
+    /// PUSH_WEBHOOK_URL and PUSH_WEBHOOK_SECRET: the host application's push hook, where
+    /// it has one.
+    pub fn push(&self) -> Result<Option<Push>, ConfigError> {
+        let (url, secret) = ("PUSH_WEBHOOK_URL", "PUSH_WEBHOOK_SECRET");
+        if self.optional(url).is_none() && self.optional(secret).is_none() {
+            return Ok(None);
+        }
+        let problem = "is not an https URL, or an http URL on this machine";
+        let parsed = reqwest::Url::parse(self.required(url)?).ok();
+        let parsed = parsed.filter(|url| match (url.scheme(), url.host_str()) {
+            ("http", Some(host)) => ["127.0.0.1", "[::1]", "localhost"].contains(&host),
+            (scheme, host) => scheme == "https" && host.is_some(),
+        });
+        let parsed = parsed.ok_or(ConfigError { name: url, problem })?;
+        let name = secret;
+        let secret = self.required(name)?;
+        if secret.len() < 16 {
+            let problem = "is shorter than 16 bytes";
+            return Err(ConfigError { name, problem });
+        }
+        Ok(Some(Push::new(parsed, &Secret::new(secret))))
     }
 
     /// DEFAULT_COUNTRY: how a number without a country is read.
@@ -260,6 +284,36 @@ mod tests {
         assert_eq!(read("30").unwrap(), 30);
         for bad in ["4", "601", "-30", "30s", "", "1e2"] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn push_hooks() {
+        let read = |url, secret| {
+            Env::from([("PUSH_WEBHOOK_URL", url), ("PUSH_WEBHOOK_SECRET", secret)]).push()
+        };
+        let name = |url, secret| read(url, secret).err().map(|error| error.name);
+        assert!(read("", "").unwrap().is_none());
+        let secret = "16-bytes-or-more";
+        for url in [
+            "https://host.example/push?app=1",
+            "http://127.0.0.1:9000/",
+            "http://[::1]:9000",
+            "http://localhost/push",
+        ] {
+            assert!(read(url, secret).unwrap().is_some(), "{url}");
+            assert_eq!(name(url, ""), Some("PUSH_WEBHOOK_SECRET"));
+            assert_eq!(name(url, "15-bytes-or-so."), Some("PUSH_WEBHOOK_SECRET"));
+        }
+        for url in [
+            "",
+            "host.example/push",
+            "http://host.example/push",
+            "http://127.0.0.1.host.example/",
+            "ftp://host.example",
+            "https://",
+        ] {
+            assert_eq!(name(url, secret), Some("PUSH_WEBHOOK_URL"), "{url}");
         }
     }
 

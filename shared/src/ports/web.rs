@@ -1,5 +1,5 @@
 //! The HTTP client for everything that is not AWS: the carrier's REST API, and the
-//! host application's keys.
+//! host application's keys and push hook.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,6 +33,17 @@ impl Web {
         }
         let client = build(self.timeout)?;
         Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// What went wrong, without the URL, which may hold what nobody is to read in a log.
+pub fn kind(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "a timeout"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "a broken connection"
     }
 }
 

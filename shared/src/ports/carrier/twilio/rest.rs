@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Twilio;
 use crate::ports::carrier::CarrierError;
+use crate::ports::web::kind;
 
 /// How long Twilio may take. A webhook of ours may be waiting behind it.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(6);
@@ -71,16 +72,5 @@ impl Twilio {
             },
             _ => CarrierError::Refused { status, code },
         })
-    }
-}
-
-/// What went wrong, without the URL, which names the account.
-fn kind(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "a timeout"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "a broken connection"
     }
 }
