@@ -9,6 +9,7 @@ use maskline::lambda::switchboard::{Initiate, Switchboard};
 use maskline::lambda::{Start, app_call_times};
 use maskline::ports::deadlines::Deadlines;
 use maskline::ports::delivery::ApiGateway;
+use maskline::ports::push::{IncomingCall, Push};
 use maskline::ports::store::Table;
 use maskline::ports::store::bookings::Bookings;
 
@@ -18,6 +19,7 @@ const MAX_MEDIA: usize = 200;
 pub struct InitiateRoute {
     switchboard: Switchboard<ApiGateway, Deadlines>,
     bookings: Bookings,
+    push: Option<Push>,
     times: Times,
 }
 
@@ -28,6 +30,7 @@ impl SocketFunction for InitiateRoute {
         Ok(InitiateRoute {
             switchboard: start.switchboard()?,
             bookings: start.bookings()?,
+            push: start.env.push()?,
             times: app_call_times(&start.env)?,
         })
     }
@@ -64,8 +67,30 @@ impl SocketFunction for InitiateRoute {
             id: frame.id.as_ref(),
             times: &self.times,
         };
-        let wake = async |_: &AppCall| false;
+        let wake = async |call: &AppCall| self.wake(call, now).await;
         self.switchboard.initiate(ask, wake, now).await?;
         Ok(Response::no_content())
+    }
+}
+
+impl InitiateRoute {
+    /// Has the host application wake the receiver, where it takes that on.
+    async fn wake(&self, call: &AppCall, now: Timestamp) -> bool {
+        let Some(push) = &self.push else {
+            return false;
+        };
+        let (call_id, booking_id) = (call.id().to_string(), call.booking.to_string());
+        let incoming = IncomingCall {
+            call_id: &call_id,
+            booking_id: &booking_id,
+            user_id: &call.receiver.user,
+            caller_name: &call.caller.name,
+            expires_at: call.ring_until,
+        };
+        let woken = push.wake(&incoming, now).await;
+        if let Err(error) = &woken {
+            tracing::warn!(%error, "the push hook failed; the receiver was not woken");
+        }
+        woken.is_ok()
     }
 }
