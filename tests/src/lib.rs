@@ -19,6 +19,9 @@ pub mod store;
 /// The scope of an admin's token.
 pub const ADMIN: &str = "maskline:admin";
 
+/// The web origin that may call the shared stack.
+pub const APP_ORIGIN: &str = "https://app.example.com";
+
 /// A running stack and a client for it.
 #[derive(Debug)]
 pub struct World {
@@ -29,7 +32,7 @@ pub struct World {
 /// The stack that tests share: each uses tags of its own, and changes nothing else.
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| World::start_aside(unlimited()))
+    WORLD.get_or_init(|| World::start_aside(unlimited().with("CORS_ORIGINS", APP_ORIGIN)))
 }
 
 /// Options with rate limits that no test reaches.

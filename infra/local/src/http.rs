@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 
 use crate::event::{self, Door};
 use crate::lambda::Function;
-use crate::{InvokeError, LogSink, runtime_api};
+use crate::template::CorsPlan;
+use crate::{InvokeError, LogSink, cors, runtime_api};
 
 const MB: usize = 1024 * 1024;
 /// A body over its limit is still read up to here: a client that is writing
@@ -29,6 +30,7 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Gateway {
     /// The most specific first.
     routes: Vec<Route>,
+    cors: Option<CorsPlan>,
     port: u16,
     log: LogSink,
 }
@@ -55,7 +57,12 @@ enum Segment {
 
 impl Gateway {
     /// The routes of all functions, to be served on `port`.
-    pub fn new(functions: &[Arc<Function>], port: u16, log: LogSink) -> Self {
+    pub fn new(
+        functions: &[Arc<Function>],
+        cors: Option<CorsPlan>,
+        port: u16,
+        log: LogSink,
+    ) -> Self {
         let mut routes = Vec::new();
         for function in functions {
             for route in &function.plan.routes {
@@ -84,7 +91,12 @@ impl Gateway {
             let kinds: Vec<u8> = route.segments.iter().map(Segment::rank).collect();
             (kinds, route.method == "ANY")
         });
-        Self { routes, port, log }
+        Self {
+            routes,
+            cors,
+            port,
+            log,
+        }
     }
 
     /// Serves until `shutdown`, then lets running requests finish.
@@ -181,9 +193,26 @@ async fn handle(
     let name = found
         .as_ref()
         .map_or("-", |(route, _)| route.function.plan.binary.as_str());
-    let response = match &found {
-        Some(found) => answer(&gateway, found, peer, request).await,
-        None => refuse(StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#),
+    // A Function URL is an address of its own on AWS.
+    let api = |(route, _): &Match<'_>| route.door == Door::HttpApi;
+    let cors = gateway
+        .cors
+        .as_ref()
+        .filter(|_| found.as_ref().is_none_or(api));
+    let origin = cors.and_then(|plan| cors::allowed(plan, request.headers()));
+    let preflight = cors.and_then(|plan| cors::preflight(plan, &method, request.headers()));
+    let response = match preflight {
+        Some(response) => response,
+        None => {
+            let mut response = match &found {
+                Some(found) => answer(&gateway, found, peer, request).await,
+                None => refuse(StatusCode::NOT_FOUND, r#"{"message":"Not Found"}"#),
+            };
+            if let Some(plan) = cors {
+                cors::apply(plan, origin, response.headers_mut());
+            }
+            response
+        }
     };
     gateway.log.line(format!(
         "{} {method} {path} {} {name} {} ms",

@@ -14,6 +14,7 @@
 //! Nothing here knows what a call is: a function cannot tell this place from AWS
 //! except by the addresses in its environment.
 
+mod cors;
 pub mod demo;
 mod error;
 pub mod event;

@@ -168,7 +168,12 @@ impl Stack {
         };
         let functions = Functions::boot(&plan, &host).await?;
 
-        let gateway = Gateway::new(&functions.0, http_port, options.log.clone());
+        let gateway = Gateway::new(
+            &functions.0,
+            plan.cors.clone(),
+            http_port,
+            options.log.clone(),
+        );
         let http = Server::start(|stopping| gateway.serve(http, stopping));
         let websocket = plan
             .websocket

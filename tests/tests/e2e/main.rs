@@ -10,6 +10,7 @@ mod call_log;
 mod call_prepare;
 mod callbacks;
 mod calls;
+mod cors;
 mod crashes;
 mod dependencies;
 mod events;

@@ -1,4 +1,4 @@
-//! `!Ref`, `!Sub` and `!GetAtt`, in their short and long forms.
+//! `!Ref`, `!Sub`, `!GetAtt`, `!If` and what goes with it, in their short and long forms.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +48,7 @@ pub(super) fn to_json(yaml: Yaml) -> Result<Value, String> {
 /// What names stand for.
 pub(super) struct Scope<'a> {
     pub(super) parameters: BTreeMap<String, String>,
+    pub(super) conditions: &'a BTreeMap<String, Value>,
     pub(super) resources: &'a BTreeMap<String, Resource>,
     pub(super) addresses: &'a Addresses,
 }
@@ -68,10 +69,78 @@ impl Scope<'_> {
                     }
                     _ => Err("Fn::GetAtt: expected a name and an attribute".into()),
                 },
+                Some((key, parts)) if key == "Fn::If" => self.text(self.branch(parts)?),
                 Some((key, _)) => Err(format!("cannot evaluate {key} here")),
                 None => Err("expected a value".into()),
             },
             Value::Array(_) | Value::Null => Err("expected one value".into()),
+        }
+    }
+
+    /// A value of any form; `None` where it comes down to `AWS::NoValue`.
+    pub(super) fn resolved(&self, value: &Value) -> Result<Option<Value>, String> {
+        Ok(Some(match value {
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.resolved(item));
+                let items = items.collect::<Result<Vec<_>, _>>()?;
+                items.into_iter().flatten().collect()
+            }
+            Value::Object(map) => match map.iter().next() {
+                Some((key, Value::String(name))) if key == "Ref" && name == "AWS::NoValue" => {
+                    return Ok(None);
+                }
+                Some((key, parts)) if key == "Fn::If" => {
+                    return self.resolved(self.branch(parts)?);
+                }
+                Some((key, parts)) if key == "Fn::Split" => {
+                    match parts.as_array().map(Vec::as_slice) {
+                        Some([Value::String(delimiter), text]) => {
+                            let text = self.text(text)?;
+                            text.split(delimiter.as_str()).map(Value::from).collect()
+                        }
+                        _ => return Err("Fn::Split: expected a delimiter and a text".into()),
+                    }
+                }
+                Some((key, _)) if key == "Ref" || key.starts_with("Fn::") => {
+                    self.text(value)?.into()
+                }
+                _ => {
+                    let mut resolved = Map::new();
+                    for (name, value) in map {
+                        if let Some(value) = self.resolved(value)? {
+                            resolved.insert(name.clone(), value);
+                        }
+                    }
+                    Value::Object(resolved)
+                }
+            },
+            scalar => scalar.clone(),
+        }))
+    }
+
+    /// The branch of an `Fn::If` that its condition chooses.
+    fn branch<'v>(&self, parts: &'v Value) -> Result<&'v Value, String> {
+        let Some([Value::String(name), then, otherwise]) = parts.as_array().map(Vec::as_slice)
+        else {
+            return Err("Fn::If: expected a condition and two values".into());
+        };
+        let condition = self.conditions.get(name);
+        let condition = condition.ok_or_else(|| format!("there is no condition {name}"))?;
+        let holds = self
+            .holds(condition)
+            .map_err(|e| format!("Conditions.{name}: {e}"))?;
+        Ok(if holds { then } else { otherwise })
+    }
+
+    fn holds(&self, condition: &Value) -> Result<bool, String> {
+        let (key, parts) = match condition.as_object().and_then(|map| map.iter().next()) {
+            Some((key, Value::Array(parts))) => (key.as_str(), parts.as_slice()),
+            _ => return Err("expected Fn::Equals or Fn::Not".into()),
+        };
+        match (key, parts) {
+            ("Fn::Equals", [one, other]) => Ok(self.text(one)? == self.text(other)?),
+            ("Fn::Not", [condition]) => Ok(!self.holds(condition)?),
+            (key, _) => Err(format!("cannot evaluate {key} here")),
         }
     }
 

@@ -5,6 +5,7 @@
 //! What the reader does not understand is an error that names the resource,
 //! wherever it would change how the stack behaves.
 
+mod cors;
 mod intrinsics;
 mod parameters;
 mod queue;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
+pub use cors::CorsPlan;
 pub use intrinsics::{ACCOUNT, REGION};
 pub(crate) use intrinsics::{API_ID, function_arn};
 use intrinsics::{Scope, to_json};
@@ -33,6 +35,8 @@ pub use websocket::WebSocketPlan;
 pub struct Template {
     #[serde(default)]
     parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    conditions: BTreeMap<String, Value>,
     #[serde(default)]
     globals: BTreeMap<String, Value>,
     resources: BTreeMap<String, Resource>,
@@ -79,6 +83,8 @@ pub struct Plan {
     pub functions: Vec<FunctionPlan>,
     /// Every table.
     pub tables: Vec<TablePlan>,
+    /// What web pages of other origins may do with the HTTP API.
+    pub cors: Option<CorsPlan>,
     /// Every queue.
     pub queues: Vec<QueuePlan>,
     /// The WebSocket API.
@@ -245,6 +251,7 @@ impl Template {
         }
         let scope = Scope {
             parameters: by_id,
+            conditions: &self.conditions,
             resources: &self.resources,
             addresses,
         };
@@ -252,6 +259,7 @@ impl Template {
             parameters: by_name,
             functions: Vec::new(),
             tables: Vec::new(),
+            cors: None,
             queues: Vec::new(),
             websocket: None,
             url_paths: BTreeMap::new(),
@@ -264,7 +272,12 @@ impl Template {
                     .push(self.function(id, resource, &scope).map_err(at)?),
                 "AWS::DynamoDB::Table" => plan.tables.push(table(id, resource).map_err(at)?),
                 "AWS::Serverless::HttpApi" => {
-                    only_known(&resource.properties, &[&API_NO_PART_HERE]).map_err(at)?;
+                    let properties = &resource.properties;
+                    let cors = "CorsConfiguration";
+                    only_known(properties, &[&API_NO_PART_HERE, &[cors]]).map_err(at)?;
+                    let cors = properties.get(cors).map(|cors| cors::cors(cors, &scope));
+                    let cors = cors.transpose().map_err(at)?;
+                    plan.cors = plan.cors.or(cors.flatten());
                 }
                 "AWS::SQS::Queue" => plan
                     .queues

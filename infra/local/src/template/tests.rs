@@ -41,6 +41,7 @@ fn the_real_template_makes_a_plan() {
         .resolve(local, &addresses())
         .unwrap();
 
+    assert_eq!(plan.cors, None, "unless CORS_ORIGINS names some");
     let connect = plan.functions.iter().find(|f| f.binary == "connect");
     let connect = connect.unwrap();
     assert_eq!(connect.id, "ConnectFunction");
@@ -169,17 +170,53 @@ fn a_websocket_api_has_a_stage_and_functions_behind_its_routes() {
 }
 
 #[test]
+fn conditions_choose_between_values() {
+    let text = "
+Parameters:
+  CorsOrigins: { Type: String, Default: '' }
+Conditions:
+  HasCorsOrigins: !Not [!Equals [!Ref CorsOrigins, '']]
+Resources:
+  A:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      CorsConfiguration: !If
+        - HasCorsOrigins
+        - AllowOrigins: !Split [',', !Ref CorsOrigins]
+          AllowMethods: [GET, !Ref AWS::NoValue]
+          MaxAge: 600
+          ExposeHeaders: !Ref AWS::NoValue
+        - !Ref AWS::NoValue
+";
+    assert_eq!(snippet(text).unwrap().cors, None);
+    let origins = |_: &str| Some("https://a.example,https://b.example".to_owned());
+    let plan = Template::parse(text)
+        .unwrap()
+        .resolve(origins, &addresses());
+    let cors = CorsPlan {
+        allow_origins: vec!["https://a.example".into(), "https://b.example".into()],
+        allow_methods: vec!["GET".into()],
+        max_age: Some(600),
+        ..CorsPlan::default()
+    };
+    assert_eq!(plan.unwrap().cors, Some(cors));
+}
+
+#[test]
 fn what_is_not_understood_is_named() {
     for (text, expected) in [
         ("Resources:\n  B:\n    Type: AWS::S3::Bucket".to_owned(), "B: the local stack does not know AWS::S3::Bucket"),
         (function("      Events:\n        T: { Type: Schedule }"), "F: Events.T: the local stack does not know Schedule"),
-        (function("      Environment: { Variables: { A: !If [a, b, c] } }"), "F: Environment.A: cannot evaluate Fn::If"),
+        (function("      Environment: { Variables: { A: !If [a, b, c] } }"), "F: Environment.A: there is no condition a"),
         (function("      Environment: { Variables: { A: !Ref Nothing } }"), "F: Environment.A: !Ref Nothing"),
         (function("      Environment: { Variables: { A: !GetAtt GUrl.FunctionUrl } }"), "F: Environment.A: cannot evaluate !GetAtt GUrl.FunctionUrl"),
         (function("      FunctionUrlConfig: { AuthType: NONE }"), "F: a FunctionUrlConfig and an output"),
         (function("      FunctionUrlConfig: { AuthType: AWS_IAM }"), "F: FunctionUrlConfig"),
         (function("    Condition: Sometimes"), "F: cannot evaluate the condition Sometimes"),
-        ("Resources:\n  A:\n    Type: AWS::Serverless::HttpApi\n    Properties: { CorsConfiguration: true }".to_owned(), "A: the local stack does not know the property CorsConfiguration"),
+        ("Resources:\n  A:\n    Type: AWS::Serverless::HttpApi\n    Properties: { CorsConfiguration: true }".to_owned(), "A: CorsConfiguration: invalid type: boolean"),
+        ("Resources:\n  A:\n    Type: AWS::Serverless::HttpApi\n    Properties: { CorsConfiguration: { AllowOrigins: !Split [',', a] } }".to_owned(), "A: CorsConfiguration.AllowOrigins: where this is an intrinsic, SAM loses"),
+        ("Resources:\n  A:\n    Type: AWS::Serverless::HttpApi\n    Properties: { CorsConfiguration: { AllowCredentials: true } }".to_owned(), "A: CorsConfiguration.AllowCredentials: unknown field"),
+        (format!("Conditions: {{ C: !Or [] }}\n{}", function("      Environment: { Variables: { A: !If [C, b, c] } }")), "F: Environment.A: Conditions.C: cannot evaluate Fn::Or"),
         (sockets("      Routes: {}"), "W: Routes: there must be at least one"),
         (sockets("      Routes: { 'call:end': { FunctionArn: !GetAtt F.Arn } }"), "W: Routes.call:end: SAM allows letters and digits only"),
         (sockets("      Routes: { $connect: { FunctionArn: !Ref F } }"), "W: Routes.$connect: FunctionArn is not a function"),
