@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use maskline_local::Options;
 use maskline_tests::apps::App;
 use maskline_tests::keys::{Signer, publish};
-use maskline_tests::{World, unique, world};
+use maskline_tests::{APP_ORIGIN, World, unique, world};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, handshake::client::Request};
@@ -132,4 +132,26 @@ async fn published_keys_rotate() {
     App::open("old", with_token(&world, &old.token(&claims)))
         .await
         .expect("cached for an hour");
+}
+
+/// Browsers say whose page opens a socket; apps say nothing.
+#[tokio::test]
+async fn foreign_pages_open_no_sockets() {
+    let world = world();
+    let user = format!("user-{}", unique());
+    let from = |origin: &str| {
+        let mut request = with_token(world, &world.token(&user, ""));
+        request
+            .headers_mut()
+            .insert("origin", origin.parse().unwrap());
+        request
+    };
+    App::open(&user, from(APP_ORIGIN)).await.unwrap();
+    for origin in [
+        "https://elsewhere.example",
+        "null",
+        &format!("{APP_ORIGIN}.evil.example"),
+    ] {
+        assert_eq!(refusal(from(origin)).await, 403, "{origin}");
+    }
 }
