@@ -33,8 +33,19 @@ build-dev:
 	cargo build --workspace --bins --locked
 
 .PHONY: unit-and-end-to-end
-unit-and-end-to-end: build-dev
+unit-and-end-to-end: build-dev turn-server
 	cargo test --workspace --locked
+
+# coturn, for the test that credentials hold where they are meant to.
+.PHONY: turn-server
+turn-server:
+	@command -v turnserver >/dev/null && command -v turnutils_uclient >/dev/null && exit 0; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$root apt-get update -qq && \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq coturn || { \
+		echo "The tests need coturn (turnserver and turnutils_uclient), and apt-get cannot install it: please do." >&2; \
+		exit 1; \
+	}
 
 .PHONY: template
 template: $(SAM_READY) ## Check template.yaml

@@ -23,8 +23,8 @@ impl SocketFunction for EndRoute {
         Ok(EndRoute { switchboard })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        Some(self.switchboard.connections.table())
+    fn first_table(&self) -> Table<'_> {
+        self.switchboard.connections.table()
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {

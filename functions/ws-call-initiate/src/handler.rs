@@ -35,8 +35,8 @@ impl SocketFunction for InitiateRoute {
         })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        Some(self.switchboard.connections.table())
+    fn first_table(&self) -> Table<'_> {
+        self.switchboard.connections.table()
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {

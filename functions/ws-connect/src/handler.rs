@@ -31,8 +31,8 @@ impl SocketFunction for Connect {
         })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        Some(self.connections.table())
+    fn first_table(&self) -> Table<'_> {
+        self.connections.table()
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {

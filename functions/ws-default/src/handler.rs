@@ -19,8 +19,8 @@ impl SocketFunction for Default {
         Ok(Default { deliver })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        None
+    fn first_table(&self) -> Table<'_> {
+        Table::None
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {

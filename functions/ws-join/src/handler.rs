@@ -22,8 +22,8 @@ impl SocketFunction for JoinRoute {
         Ok(JoinRoute { switchboard })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        Some(self.switchboard.connections.table())
+    fn first_table(&self) -> Table<'_> {
+        self.switchboard.connections.table()
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {

@@ -21,8 +21,8 @@ impl SocketFunction for Ping {
         Ok(Ping { deliver })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        None
+    fn first_table(&self) -> Table<'_> {
+        Table::None
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {

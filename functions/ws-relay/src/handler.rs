@@ -1,5 +1,7 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
+use maskline::domain::ice;
+use maskline::domain::ice_servers::IcePolicy;
 use maskline::domain::signaling::{Relayed, Sent};
 use maskline::domain::time::Timestamp;
 use maskline::lambda::Start;
@@ -12,18 +14,21 @@ use maskline::ports::store::Table;
 
 pub struct Relay {
     switchboard: Switchboard<ApiGateway, Deadlines>,
+    policy: IcePolicy,
 }
 
 impl SocketFunction for Relay {
     const NAME: &'static str = "ws-relay";
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
-        let switchboard = start.switchboard()?;
-        Ok(Relay { switchboard })
+        Ok(Relay {
+            switchboard: start.switchboard()?,
+            policy: start.env.ice_policy()?,
+        })
     }
 
-    fn first_table(&self) -> Option<Table<'_>> {
-        Some(self.switchboard.calls.table())
+    fn first_table(&self) -> Table<'_> {
+        self.switchboard.calls.table()
     }
 
     fn deliver(&self) -> Option<&ApiGateway> {
@@ -46,8 +51,20 @@ impl SocketFunction for Relay {
         let value = value.ok_or_else(|| Error::field(&format!("data.{field}"), "is missing"))?;
         let board = &self.switchboard;
         let end = board.other_end(&call, message.connection(), now).await?;
-        let frame = Sent::relayed(event, &end.call, field, value, &end.from);
-        board.relay(&end, &frame, now).await;
+        // What is not a relay's address reaches nobody, whatever a client was told.
+        let passed = match (self.policy, field) {
+            (IcePolicy::All, _) => Some(value),
+            (IcePolicy::Relay, "candidate") => ice::relay_candidate(&value),
+            (IcePolicy::Relay, _) => {
+                let description = ice::relay_description(&value);
+                let problem = "is no session description";
+                Some(description.ok_or_else(|| Error::field(&format!("data.{field}"), problem))?)
+            }
+        };
+        if let Some(value) = passed {
+            let frame = Sent::relayed(event, &end.call, field, value, &end.from);
+            board.relay(&end, &frame, now).await;
+        }
         Ok(Response::no_content())
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::domain::ice_servers::{IcePolicy, IceServers, ServerUri, Turn};
 use crate::domain::limit::Limit;
 use crate::domain::phone::{Country, PhoneNumber};
 use crate::domain::secret::Secret;
@@ -124,6 +125,55 @@ impl Env {
             return Err(ConfigError { name, problem });
         }
         Ok(Secret::new(secret))
+    }
+
+    /// ICE_POLICY: relay where there are TURN_URLS, unless it says otherwise.
+    pub fn ice_policy(&self) -> Result<IcePolicy, ConfigError> {
+        let name = "ICE_POLICY";
+        let turn = self.optional("TURN_URLS").is_some();
+        let problem = match (self.optional(name), turn) {
+            (None, true) | (Some("relay"), true) => return Ok(IcePolicy::Relay),
+            (None, false) | (Some("all"), _) => return Ok(IcePolicy::All),
+            (Some("relay"), false) => "is relay, and there are no TURN_URLS",
+            _ => "must be all or relay",
+        };
+        Err(ConfigError { name, problem })
+    }
+
+    /// STUN_URLS, TURN_URLS with TURN_SECRET, ICE_POLICY, and IP_HASH_SECRET and
+    /// MAX_CALL_SECONDS for the credentials.
+    pub fn ice_servers(&self) -> Result<IceServers, ConfigError> {
+        let problem = "is not made of stun: and stuns: URIs";
+        let stun = self.server_uris("STUN_URLS", ServerUri::stun, problem)?;
+        let problem = "is not made of turn: and turns: URIs";
+        let turn = self.server_uris("TURN_URLS", ServerUri::turn, problem)?;
+        let turn = if turn.is_empty() && self.optional("TURN_SECRET").is_none() {
+            None
+        } else {
+            self.required("TURN_URLS")?;
+            let secret = Secret::new(self.required("TURN_SECRET")?);
+            Some(Turn::new(turn, &secret, &self.ip_hash_secret()?))
+        };
+        let longest_call = self.number("MAX_CALL_SECONDS", 60, 14_400)?;
+        Ok(IceServers::new(
+            stun,
+            turn,
+            self.ice_policy()?,
+            longest_call,
+        ))
+    }
+
+    fn server_uris(
+        &self,
+        name: &'static str,
+        read: impl Fn(&str) -> Option<ServerUri>,
+        problem: &'static str,
+    ) -> Result<Vec<ServerUri>, ConfigError> {
+        let list = self.optional(name).map(|list| list.split(','));
+        list.into_iter()
+            .flatten()
+            .map(|uri| read(uri.trim()).ok_or(ConfigError { name, problem }))
+            .collect()
     }
 
     /// PUSH_WEBHOOK_URL and PUSH_WEBHOOK_SECRET: the host application's push hook, where
@@ -284,6 +334,47 @@ mod tests {
         assert_eq!(read("30").unwrap(), 30);
         for bad in ["4", "601", "-30", "30s", "", "1e2"] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ice_policies_and_servers() {
+        let env = |stun, turn, secret, policy| {
+            Env::from([
+                ("STUN_URLS", stun),
+                ("TURN_URLS", turn),
+                ("TURN_SECRET", secret),
+                ("ICE_POLICY", policy),
+                ("IP_HASH_SECRET", "16-bytes-or-more"),
+                ("MAX_CALL_SECONDS", "3600"),
+            ])
+        };
+        let (stun, turn) = ("stun:a,stuns:b:5349", "turn:a, turns:b:443?transport=tcp");
+        for (turn, secret, policy, expected) in [
+            ("", "", "", IcePolicy::All),
+            ("", "", "all", IcePolicy::All),
+            (turn, "secret", "", IcePolicy::Relay),
+            (turn, "secret", "relay", IcePolicy::Relay),
+            (turn, "secret", "all", IcePolicy::All),
+        ] {
+            for stun in ["", stun] {
+                let env = env(stun, turn, secret, policy);
+                assert_eq!(env.ice_policy().unwrap(), expected);
+                assert!(env.ice_servers().is_ok(), "{turn} {policy}");
+            }
+        }
+        for (stun, turn, secret, policy, name) in [
+            ("turn:a", "", "", "", "STUN_URLS"),
+            ("stun:a,", "", "", "", "STUN_URLS"),
+            (stun, "stun:a", "secret", "", "TURN_URLS"),
+            (stun, "turn:a turn:b", "secret", "", "TURN_URLS"),
+            (stun, "", "secret", "", "TURN_URLS"),
+            (stun, turn, "", "", "TURN_SECRET"),
+            (stun, "", "", "relay", "ICE_POLICY"),
+            (stun, turn, "secret", "none", "ICE_POLICY"),
+        ] {
+            let error = env(stun, turn, secret, policy).ice_servers().err();
+            assert_eq!(error.map(|error| error.name), Some(name), "{turn} {policy}");
         }
     }
 

@@ -4,6 +4,7 @@ pub mod app_call;
 pub mod booking;
 pub mod call;
 pub mod ice;
+pub mod ice_servers;
 pub mod limit;
 pub mod phone;
 pub mod secret;

@@ -93,6 +93,14 @@ impl Start {
         Ok(self.dynamodb.get_or_init(|| client).clone())
     }
 
+    /// Opens the connection to the store, unless the function needs none.
+    async fn warm_up(&self, table: Table<'_>) -> Result<(), ConfigError> {
+        if !matches!(table, Table::None) {
+            store::warm_up(&self.dynamodb()?, table).await;
+        }
+        Ok(())
+    }
+
     /// The Tags table, TAGS_TABLE.
     pub fn tags(&self) -> Result<Tags, ConfigError> {
         Ok(Tags::new(
@@ -222,7 +230,7 @@ pub fn run<F: Function>() -> ExitCode {
     let ran = serve(
         F::init,
         async |start, function: &F| {
-            store::warm_up(&start.dynamodb()?, function.first_table()).await;
+            start.warm_up(function.first_table()).await?;
             preparing.join().map_err(|_| "a panic while preparing")?;
             Ok(())
         },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Start, finish, serve, within_limits};
 use crate::access::config::ConfigError;
 use crate::access::error::Error;
-use crate::ports::store::{self, Table};
+use crate::ports::store::Table;
 
 /// A function that a queue invokes.
 pub trait QueueFunction: Sized + 'static {
@@ -57,10 +57,7 @@ struct Failure {
 pub fn run<F: QueueFunction>() -> ExitCode {
     let ran = serve(
         F::init,
-        async |start, function: &F| {
-            store::warm_up(&start.dynamodb()?, function.first_table()).await;
-            Ok(())
-        },
+        async |start, function: &F| Ok(start.warm_up(function.first_table()).await?),
         async |function, event| answer(function, event).await,
     );
     finish(F::NAME, ran)

@@ -16,7 +16,7 @@ use crate::access::config::ConfigError;
 use crate::access::error::Error;
 use crate::domain::signaling::{Frame, FrameId, Sent};
 use crate::ports::delivery::{ApiGateway, Deliver};
-use crate::ports::store::{self, Table};
+use crate::ports::store::Table;
 
 /// A route of the WebSocket API.
 pub trait SocketFunction: Sized + 'static {
@@ -27,7 +27,7 @@ pub trait SocketFunction: Sized + 'static {
     fn init(start: &Start) -> Result<Self, ConfigError>;
 
     /// The table that most frames begin with, so that its connection is open.
-    fn first_table(&self) -> Option<Table<'_>>;
+    fn first_table(&self) -> Table<'_>;
 
     /// What sends its answers; `$connect` has nobody to send to yet.
     fn deliver(&self) -> Option<&ApiGateway>;
@@ -63,14 +63,8 @@ pub fn run<F: SocketFunction>() -> ExitCode {
                         open(deliver).await;
                     }
                 };
-                match function.first_table() {
-                    Some(table) => {
-                        let dynamodb = start.dynamodb()?;
-                        join!(way_out, store::warm_up(&dynamodb, table));
-                    }
-                    None => way_out.await,
-                }
-                Ok(())
+                let table = function.first_table();
+                Ok(join!(way_out, start.warm_up(table)).1?)
             },
             async |function, event| answer(function, event).await,
         ),

@@ -2,7 +2,7 @@
 //! contract's event tables.
 
 use maskline_tests::apps::App;
-use maskline_tests::{TestBooking, World, unique, world};
+use maskline_tests::{TestBooking, World, unique, unlimited, world};
 use serde_json::{Value, json};
 
 /// Both parties, one device each.
@@ -533,4 +533,61 @@ async fn frames_that_are_none() {
     assert_eq!(pong, json!({"event": "pong", "id": pong["id"], "data": {}}));
     app.send_text(r#"{"action":"ping"}"#.to_owned()).await;
     app.event("pong").await;
+}
+
+/// With relays only, a changed client cannot learn an address.
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_only() {
+    let options = unlimited()
+        .with("TURN_URLS", "turn:turn.example.com:3478")
+        .with("TURN_SECRET", "turn-secret-of-the-tests");
+    let world = World::start_aside(options);
+    let booking = world.new_booking().await;
+    let (mut caller, mut receiver) = pair(&world, &booking).await;
+    talking(&booking, &mut caller, &mut receiver).await;
+    let host = "candidate:1 1 udp 2122260223 192.0.2.7 54321 typ host";
+    let relay =
+        "candidate:2 1 udp 41885439 203.0.113.9 49160 typ relay raddr 192.0.2.7 rport 54321";
+    let sdp = [
+        "v=0",
+        "o=- 46117 2 IN IP4 192.0.2.7",
+        "s=-",
+        "t=0 0",
+        "m=audio 54321 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 192.0.2.7",
+        "a=rtpmap:111 opus/48000/2",
+        &format!("a={host}"),
+        &format!("a={relay}"),
+        "",
+    ]
+    .join("\r\n");
+    let about = |field: &str, value: Value| {
+        let mut data = json!({"bookingId": booking.id});
+        data[field] = value;
+        data
+    };
+    let offer = json!({"type": "offer", "sdp": sdp});
+    caller.send("callOffer", about("offer", offer)).await;
+    let offer = receiver.event("call:offer").await["offer"].clone();
+    assert!(offer["sdp"].as_str().unwrap().contains("203.0.113.9"));
+    let several = json!([{"candidate": host, "sdpMid": "0"}, {"candidate": relay, "sdpMid": "0"}]);
+    caller
+        .send("callIceCandidate", about("candidate", several))
+        .await;
+    let kept = receiver.event("call:ice-candidate").await["candidate"].clone();
+    assert_eq!(kept.as_array().unwrap().len(), 1, "{kept}");
+    let alone = json!({"candidate": host, "sdpMid": "0"});
+    caller
+        .send("callIceCandidate", about("candidate", alone))
+        .await;
+    caller
+        .refused("callOffer", about("offer", json!(7)), "bad_request")
+        .await;
+    caller
+        .ask("callEnd", json!({"bookingId": booking.id}))
+        .await;
+    receiver.event("call:ended").await;
+    for frame in receiver.frames() {
+        assert!(!frame.to_string().contains("192.0.2.7"), "{frame}");
+    }
 }

@@ -413,6 +413,7 @@ async fn routes_that_are_none() {
         (Method::POST, "/api/v1/bookings/some-booking"),
         (Method::PUT, "/api/v1/bookings"),
         (Method::GET, "/api/calls/initiate"),
+        (Method::POST, "/api/calls/ice-servers"),
         (Method::GET, "/api/v1/call/a/b/history"),
         (Method::GET, "/%ff%fe"),
     ] {

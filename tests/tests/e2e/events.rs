@@ -125,6 +125,9 @@ async fn every_function_answers_its_event() {
     let (status, body) = answer(&world, "call-history").await;
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("\"call_status\":\"completed\""), "{body}");
+    let (status, body) = answer(&world, "ice-servers").await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"urls\":[\"stun:"), "{body}");
 
     let deleted = answer(&world, "booking-delete").await;
     assert_eq!(deleted, (204, String::new()));

@@ -129,6 +129,10 @@ impl World {
                 let token = Some(self.token(USER, "")?);
                 self.api(function, "", "", token, Some(&body), "receiverName")
             }
+            "ice-servers" => {
+                let token = Some(self.token(USER, "")?);
+                self.api(function, "", "", token, None, "credential")
+            }
             "tag-page" => {
                 let tag = self.new_tag(false).await?;
                 self.api(function, &tag.code, "", None, None, "tel:")

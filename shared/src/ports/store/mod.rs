@@ -90,6 +90,7 @@ pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
             .table_name(name)
             .key("pk", text("-"))
             .key("sk", text("-")),
+        Table::None => return,
     };
     if let Err(error) = request.send().await {
         tracing::debug!(error = %StoreError::from_sdk(&error), "warm-up read failed");
@@ -109,6 +110,8 @@ pub enum Table<'a> {
     RateLimits(&'a str),
     /// [`connections`]
     Connections(&'a str),
+    /// None: for what needs no store.
+    None,
 }
 
 type AttributeValue = aws_sdk_dynamodb::types::AttributeValue;
