@@ -410,6 +410,15 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                 }
                 return self.act(call.clone(), Act::Rejoin, by, id, now).await;
             }
+            // What was read side by side may be from before and after a call began.
+            let known = newest.as_ref().map_or(0, |call| call.seq);
+            let newer = |pointer: &Pointer| {
+                let call = pointer.call.as_ref();
+                call.is_some_and(|call| call.booking == booking.id && call.seq > known)
+            };
+            if newer(&mine) || newer(&theirs.pointer) {
+                continue;
+            }
             let (caller_busy, receiver_busy) = try_join!(
                 self.busy(&mine, newest.as_ref(), now),
                 self.busy(&theirs.pointer, newest.as_ref(), now)
