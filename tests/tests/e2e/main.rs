@@ -4,6 +4,7 @@
 
 mod app_calls;
 mod app_deadlines;
+mod app_faults;
 mod bad_input;
 mod bookings;
 mod call_log;
