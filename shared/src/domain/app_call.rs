@@ -626,13 +626,16 @@ impl AppCall {
         if party.gone_at.is_none() && party.connection.as_deref() == Some(by.connection.as_str()) {
             return Err(Stands::So(reply));
         }
+        // What had the call may be another device, which is there.
+        let before = party.device().filter(|_| party.gone_at.is_none());
+        let before = before.map(|device| (To::Device(device), Notice::AnsweredElsewhere));
         let mut call = self.next();
         let party = call.party_mut(side);
         party.connection = Some(by.connection.clone());
         party.gone_at = None;
         Ok(Step {
             call,
-            tell: Vec::new(),
+            tell: before.into_iter().collect(),
             reply,
         })
     }

@@ -125,8 +125,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     ) -> Result<(), Error> {
         match stands {
             Stands::So(notice) => {
-                let frame = Sent::notice(call, notice, now).answering(id);
-                self.send(by, &frame, call, now).await;
+                self.tell(by, notice, id, call, now).await;
                 Ok(())
             }
             Stands::Forbidden(why) => Err(Error::Forbidden(why)),
@@ -167,17 +166,14 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     ) {
         let replying = async {
             if let Some((by, id)) = reply {
-                let frame = Sent::notice(&step.call, step.reply, now).answering(id);
-                self.send(by, &frame, &step.call, now).await;
+                self.tell(by, step.reply, id, &step.call, now).await;
             }
         };
-        let telling = join_all(step.tell.iter().map(async |(to, notice)| {
-            let frame = Sent::notice(&step.call, *notice, now);
-            match to {
-                To::Device(device) => self.send(device, &frame, &step.call, now).await,
-                To::Devices { user, except } => {
-                    self.send_all(user, except.as_deref(), &frame, now).await;
-                }
+        let telling = join_all(step.tell.iter().map(async |(to, notice)| match to {
+            To::Device(device) => self.tell(device, *notice, None, &step.call, now).await,
+            To::Devices { user, except } => {
+                let frame = Sent::notice(&step.call, *notice, now);
+                self.send_all(user, except.as_deref(), &frame, now).await;
             }
         }));
         join!(replying, telling, self.ask_later(&step.call, now));
@@ -192,20 +188,42 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         }
     }
 
+    /// Sends a notice to a device; where that is gone, to the user's others, but for
+    /// what is true of that device alone.
+    async fn tell(
+        &self,
+        to: &Device,
+        notice: Notice,
+        id: Option<&FrameId>,
+        call: &AppCall,
+        now: Timestamp,
+    ) {
+        let frame = Sent::notice(call, notice, now).answering(id);
+        if notice != Notice::AnsweredElsewhere {
+            self.send(to, &frame, call, now).await;
+        } else if self.post(to, &frame).await == Posted::Gone {
+            Box::pin(self.lost(to, call, now)).await;
+        }
+    }
+
     /// Sends a frame to the device that holds a call; where that is gone, to the
     /// user's others.
     async fn send(&self, to: &Device, frame: &Sent, call: &AppCall, now: Timestamp) {
         if self.post(to, frame).await != Posted::Gone {
             return;
         }
-        let others = self.send_all(&to.user, Some(&to.connection), frame, now);
-        let gone = async {
-            self.forget(to, now).await;
-            if let Err(error) = self.mark_gone(call.clone(), to, now).await {
-                tracing::error!(%error, "a device that is gone was not noted in its call");
-            }
-        };
-        join!(others, Box::pin(gone));
+        // The others did not ask, and may use the same ids.
+        let unasked = frame.clone().answering(None);
+        let others = self.send_all(&to.user, Some(&to.connection), &unasked, now);
+        join!(others, Box::pin(self.lost(to, call, now)));
+    }
+
+    /// A device that may hold a call is gone.
+    async fn lost(&self, device: &Device, call: &AppCall, now: Timestamp) {
+        self.forget(device, now).await;
+        if let Err(error) = self.mark_gone(call.clone(), device, now).await {
+            tracing::error!(%error, "a device that is gone was not noted in its call");
+        }
     }
 
     /// Sends a frame to all of a user's devices but one, side by side. How many took it.
@@ -340,7 +358,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
 
     /// `join`: the device is told of a call that rings or runs for its user, and takes
     /// over what its user held by a device that is gone, or by its own old connection
-    /// where it says so (`holds`).
+    /// where it says so (`holds`). It is told, too, if what it holds is over.
     pub async fn join(
         &self,
         device: &Device,
@@ -353,19 +371,48 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             self.post(device, &joined),
             self.connections.pointer(&device.user)
         );
-        let Some(call) = self.pointed(&pointer?).await? else {
+        let pointer = pointer?;
+        let held = holds.and_then(|holds| holds.parse::<AppCallId>().ok());
+        let claims = held.is_some() && held == pointer.call;
+        if let Some(held) = held.filter(|_| !claims) {
+            self.tell_end(&held, device, id, now).await?;
+        }
+        let Some(call) = self.pointed(&pointer).await? else {
             return Ok(());
         };
         let call = self.settled(call, now).await?;
-        if posted == Posted::Gone || !call.live(now) {
+        if posted == Posted::Gone {
             return Ok(());
         }
-        let claims = holds.is_some_and(|holds| holds == call.id().to_string());
-        if !claims && self.is_elsewhere(&call, device).await {
-            let stands = Stands::So(Notice::AnsweredElsewhere);
-            return self.refuse(&call, stands, device, None, now).await;
+        if !claims {
+            if !call.live(now) {
+                return Ok(());
+            }
+            if self.is_elsewhere(&call, device).await {
+                let stands = Stands::So(Notice::AnsweredElsewhere);
+                return self.refuse(&call, stands, device, id, now).await;
+            }
         }
-        self.act(call, Act::Rejoin, device, None, now).await
+        self.act(call, Act::Rejoin, device, id, now).await
+    }
+
+    /// Tells a device that the call which it takes itself to be in is over.
+    async fn tell_end(
+        &self,
+        held: &AppCallId,
+        device: &Device,
+        id: Option<&FrameId>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let call = self.calls.get(held).await?;
+        let Some(call) = call.filter(|call| call.side_of(&device.user).is_some()) else {
+            return Ok(());
+        };
+        let call = self.settled(call, now).await?;
+        if !call.live(now) {
+            self.tell(device, Notice::Ended, id, &call, now).await;
+        }
+        Ok(())
     }
 
     /// Whether another device of the same user has the call, and is there.
@@ -398,7 +445,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             let (newest, mine, theirs) = try_join!(
                 self.calls.newest(&booking.id),
                 self.connections.pointer(&by.user),
-                self.connections.presence(receiver, now)
+                self.connections.pointer(receiver)
             )?;
             let newest = match newest {
                 Some(call) => Some(self.settled(call, now).await?),
@@ -416,12 +463,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                 let call = pointer.call.as_ref();
                 call.is_some_and(|call| call.booking == booking.id && call.seq > known)
             };
-            if newer(&mine) || newer(&theirs.pointer) {
+            if newer(&mine) || newer(&theirs) {
                 continue;
             }
             let (caller_busy, receiver_busy) = try_join!(
                 self.busy(&mine, newest.as_ref(), now),
-                self.busy(&theirs.pointer, newest.as_ref(), now)
+                self.busy(&theirs, newest.as_ref(), now)
             )?;
             if caller_busy {
                 return Err(Error::Conflict("you are in another call"));
@@ -439,15 +486,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                     Started::Taken(_) | Started::Raced => continue,
                 }
             }
-            let started = self
-                .calls
-                .start(&call, &self.connections, &mine, &theirs.pointer);
+            let started = self.calls.start(&call, &self.connections, &mine, &theirs);
             match started.await? {
-                Started::Taken(occupant) if *occupant != call => continue,
-                Started::Raced => continue,
-                Started::Now | Started::Taken(_) => {}
+                Started::Taken(_) | Started::Raced => continue,
+                Started::Now => {}
             }
-            return self.ring(call, &theirs.devices, by, id, wake, now).await;
+            return self.ring(call, by, id, wake, now).await;
         }
         Err(Error::Unavailable(
             "too many calls at once between the same users".to_owned(),
@@ -475,21 +519,21 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     async fn ring(
         &self,
         call: AppCall,
-        devices: &[Connected],
         by: &Device,
         id: Option<&FrameId>,
         wake: impl AsyncFn(&AppCall) -> bool,
         now: Timestamp,
     ) -> Result<(), Error> {
         let incoming = Sent::notice(&call, Notice::Incoming, now);
+        // Who is there is read once the call is stored: a device that comes too late for
+        // this finds the call when it joins.
         let (reached, ()) = join!(
-            self.send_each(devices.iter(), &incoming, now),
+            self.send_all(&call.receiver.user, None, &incoming, now),
             self.ask_later(&call, now)
         );
         match reached > 0 || wake(&call).await {
             true => {
-                let ringing = Sent::notice(&call, Notice::Ringing, now).answering(id);
-                self.send(by, &ringing, &call, now).await;
+                self.tell(by, Notice::Ringing, id, &call, now).await;
                 Ok(())
             }
             false => self.act(call, Act::Unreachable, by, id, now).await,

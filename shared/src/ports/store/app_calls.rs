@@ -145,7 +145,7 @@ impl AppCalls {
             )
         };
         if let Some(occupant) = reasons.first().and_then(CancellationReason::item) {
-            return Ok(Started::Taken(Box::new(read(occupant.clone())?)));
+            return occupied(call, occupant);
         }
         match reasons.iter().find(raced) {
             Some(_) => Ok(Started::Raced),
@@ -188,14 +188,7 @@ impl AppCalls {
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                     match refusal.item() {
-                        Some(item) => {
-                            let stands = read(item.clone())?;
-                            // Our own write, sent again after its answer was lost.
-                            Ok(match stands == *call {
-                                true => Started::Now,
-                                false => Started::Taken(Box::new(stands)),
-                            })
-                        }
+                        Some(item) => occupied(call, item),
                         None => Ok(Started::Raced),
                     }
                 }
@@ -207,6 +200,16 @@ impl AppCalls {
 
 fn line(booking: &BookingId) -> String {
     format!("booking#{booking}")
+}
+
+/// What `call` found in its place: another one, or itself, by our own write that was sent
+/// again after its answer was lost. An item's times are less precise than a clock's.
+fn occupied(call: &AppCall, item: &Item) -> Result<Started, StoreError> {
+    let stands = read(item.clone())?;
+    Ok(match stands == read(write(call)?)? {
+        true => Started::Now,
+        false => Started::Taken(Box::new(stands)),
+    })
 }
 
 fn write(call: &AppCall) -> Result<Item, StoreError> {
