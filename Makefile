@@ -14,7 +14,11 @@ run: build-dev ## Start the whole stack on this machine, with demo data
 
 .PHONY: call
 call: ## Place a visitor's call against the running stack; ARGS="--owner busy" and the like
-	@cargo run --quiet --package maskline-carrier --bin call -- $(ARGS)
+	@cargo build --quiet --workspace --bin call --locked && target/debug/call $(ARGS)
+
+.PHONY: demo-call
+demo-call: ## Play an in-app call against the running stack; ARGS="--ending reject" and the like
+	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
 test: format lint build-dev unit-and-end-to-end template ## Everything that must pass

@@ -1,10 +1,11 @@
-//! What a newcomer finds: two tags, tokens, and lines to paste.
+//! What a newcomer finds: two tags, a booking, tokens, and lines to paste.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
-use serde::Serialize;
+use reqwest::Client;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::stack::http_client;
@@ -14,17 +15,19 @@ use crate::{Error, Stack};
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
 /// The demo data of a running stack.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Demo {
     /// A token with the scope `maskline:admin`.
     pub admin_token: String,
     /// The tags.
     pub tags: Vec<DemoTag>,
+    /// The booking.
+    pub booking: DemoBooking,
 }
 
 /// One demo tag.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DemoTag {
     /// Its code.
@@ -39,8 +42,30 @@ pub struct DemoTag {
     pub extension: Option<String>,
 }
 
-/// Puts the demo tags through the HTTP API, with an admin's token. `None` where
-/// the stack cannot sign tokens, because the host application's keys are used.
+/// The demo booking: its two parties may call each other.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoBooking {
+    /// Its id.
+    pub id: String,
+    /// Who booked.
+    pub user: DemoUser,
+    /// Whom they booked.
+    pub provider: DemoUser,
+}
+
+/// A party of the demo booking.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DemoUser {
+    /// Their id.
+    pub id: String,
+    /// A token of theirs.
+    pub token: String,
+}
+
+/// Puts the demo data through the HTTP API, with an admin's token. `None` where the
+/// stack cannot sign tokens, because the host application's keys are used.
 pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
     let Some(secret) = stack.value("JWT_SECRET") else {
         return Ok(None);
@@ -72,25 +97,13 @@ pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
     let mut tags = Vec::new();
     for (code, tag) in wanted {
         let url = format!("{}/api/v1/tags/{code}", stack.http_url());
-        let failed = |what: String| Error::Demo(format!("PUT {url}: {what}"));
-        let response = client
-            .put(&url)
-            .bearer_auth(&admin_token)
-            .header("content-type", "application/json")
-            .body(tag.to_string())
-            .send()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let status = response.status();
-        let text = response.text().await.unwrap_or_default();
-        if !status.is_success() {
-            return Err(failed(format!("{status} {text}")));
-        }
-        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let answer = put(&client, &url, &admin_token, &tag).await?;
         let shares = tag.get("virtualNumber").is_none();
         let extension = answer["extension"].as_str().map(str::to_owned);
         if shares && extension.is_none() {
-            return Err(failed("the answer has no extension".into()));
+            return Err(Error::Demo(format!(
+                "PUT {url}: the answer has no extension"
+            )));
         }
         let owner_id = tag["ownerId"].as_str().unwrap_or_default();
         tags.push(DemoTag {
@@ -101,7 +114,48 @@ pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
             extension: extension.filter(|_| shares),
         });
     }
-    Ok(Some(Demo { admin_token, tags }))
+    let (id, user, provider) = ("demo-booking", "asha", "ravi");
+    let url = format!("{}/api/v1/bookings/{id}", stack.http_url());
+    let booking = json!({
+        "userId": user, "userName": "Asha", "providerId": provider, "providerName": "Ravi",
+        "serviceName": "Bicycle repair", "status": "accepted",
+    });
+    put(&client, &url, &admin_token, &booking).await?;
+    let party = |id: &str| {
+        let token = token(id, None)?;
+        Ok::<_, Error>(DemoUser {
+            id: id.into(),
+            token,
+        })
+    };
+    let booking = DemoBooking {
+        id: id.into(),
+        user: party(user)?,
+        provider: party(provider)?,
+    };
+    Ok(Some(Demo {
+        admin_token,
+        tags,
+        booking,
+    }))
+}
+
+async fn put(client: &Client, url: &str, token: &str, body: &Value) -> Result<Value, Error> {
+    let failed = |what: String| Error::Demo(format!("PUT {url}: {what}"));
+    let response = client
+        .put(url)
+        .bearer_auth(token)
+        .header("content-type", "application/json")
+        .body(body.to_string())
+        .send()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    if !status.is_success() {
+        return Err(failed(format!("{status} {text}")));
+    }
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 fn token(stack: &Stack, secret: &str, subject: &str, scope: Option<&str>) -> Result<String, Error> {
@@ -153,10 +207,30 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
                 None => writeln!(text, "  {code:<10} of {owner}: dial {number}")?,
             }
         }
+        let DemoBooking { id, user, provider } = &demo.booking;
+        writeln!(text, "\nDemo booking")?;
+        writeln!(text, "  {id} of {} with {}", user.id, provider.id)?;
         writeln!(text, "\nTokens, good for 24 hours")?;
         writeln!(text, "  {:<8} {}", "admin", demo.admin_token)?;
         for tag in &demo.tags {
             writeln!(text, "  {:<8} {}", tag.owner_id, tag.owner_token)?;
+        }
+        for party in [user, provider] {
+            writeln!(text, "  {:<8} {}", party.id, party.token)?;
+        }
+        if let Some(api) = stack.websocket() {
+            writeln!(
+                text,
+                "\nA socket for an app of each, and frames to send over it"
+            )?;
+            for party in [user, provider] {
+                let (id, token) = (&party.id, &party.token);
+                writeln!(text, "  {id:<8} {}/?token={token}", api.url())?;
+            }
+            let about = json!({"bookingId": id});
+            for action in ["callInitiate", "callAccept", "callEnd"] {
+                writeln!(text, "  {}", json!({"action": action, "data": about}))?;
+            }
         }
         writeln!(text)?;
     }
@@ -189,6 +263,25 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
                 "  curl -sw '\\n' {url}/api/v1/call/{code}/history -H 'authorization: Bearer {token}'"
             )?;
         }
+        let DemoBooking { id, user, provider } = &demo.booking;
+        if stack.websocket().is_some() {
+            let (caller, receiver) = (&user.id, &provider.id);
+            writeln!(
+                text,
+                "  # An in-app call from {caller} to {receiver}; what each device sends and gets"
+            )?;
+            writeln!(text, "  make demo-call")?;
+        }
+        writeln!(
+            text,
+            "  # The in-app calls of {id}, as {} sees them",
+            user.id
+        )?;
+        writeln!(
+            text,
+            "  curl -sw '\\n' {url}/api/calls/history/{id} -H 'authorization: Bearer {}'",
+            user.token
+        )?;
         let tag = json!({
             "ownerId": "owner-3", "ownerPhone": "+919811122233",
             "label": "Green parcel", "enabled": true,
@@ -204,7 +297,7 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     Ok(())
 }
 
-/// What other programs, such as `make call`, need to know of a running stack: a
+/// What other programs, such as `make call` and `make demo-call`, need to know of a running stack: a
 /// file that is there as long as this is.
 #[derive(Debug)]
 pub struct StateFile(PathBuf);

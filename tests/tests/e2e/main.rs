@@ -13,6 +13,7 @@ mod callbacks;
 mod calls;
 mod cors;
 mod crashes;
+mod demo;
 mod dependencies;
 mod events;
 mod faults;

@@ -40,6 +40,7 @@ Resources:
         Two: { Type: HttpApi, Properties: { Method: GET, Path: /things/own } }
         Put: { Type: HttpApi, Properties: { Method: PUT, Path: '/things/{code}' } }
         Tag: { Type: HttpApi, Properties: { Method: PUT, Path: '/api/v1/tags/{shortCode}' } }
+        Booking: { Type: HttpApi, Properties: { Method: PUT, Path: '/api/v1/bookings/{bookingId}' } }
 Outputs:
   ConnectUrl: { Value: !Sub '${FakeUrl.FunctionUrl}hook' }
 ";
@@ -348,7 +349,15 @@ async fn demo_data_comes_with_tokens_and_lines_to_paste() {
         stack.value("TWILIO_PHONE_NUMBER")
     );
 
+    let booking = &demo.booking;
+    for (party, id) in [(&booking.user, "asha"), (&booking.provider, "ravi")] {
+        assert_eq!(claims(&party.token)["sub"], id);
+    }
+
     let text = demo::welcome(&stack, Some(&demo));
+    let history = format!("{}/api/calls/history/demo-booking", stack.http_url());
+    assert!(text.contains(&history));
+    assert!(!text.contains("demo-call"), "there is no WebSocket API");
     let put = text.lines().find(|line| line.contains("-X PUT")).unwrap();
     let pasted = Command::new("sh")
         .args(["-c", put])
