@@ -201,6 +201,7 @@ mod tests {
     #[test]
     fn units_are_of_the_right_kind() {
         let seen = |operation: &str, status, units| Seen {
+            function: "history".into(),
             operation: operation.into(),
             status,
             units,

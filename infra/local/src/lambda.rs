@@ -317,7 +317,8 @@ impl Function {
     fn environment(&self, port: u16) -> BTreeMap<String, String> {
         let plan = &self.plan;
         let own = [
-            ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+            // Credentials of its own, as on AWS: they tell the store's tap who asks.
+            ("AWS_ACCESS_KEY_ID", plan.binary.clone()),
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.host.store_url.clone()),
             ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023".to_owned()),

@@ -20,6 +20,8 @@ use crate::stack::http_client;
 /// One DynamoDB request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
+    /// The function that asked, by its binary's name.
+    pub function: String,
     /// `GetItem`, `Query`, …
     pub operation: String,
     /// The status of the answer.
@@ -138,6 +140,8 @@ impl Line {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let operation = text("x-amz-target").and_then(|target| target.split('.').nth(1));
         let operation = operation.unwrap_or_default().to_owned();
+        let function = text("authorization").and_then(access_key);
+        let function = function.unwrap_or_default().to_owned();
         let broken = self.breaks(text("amz-sdk-invocation-id"));
         if broken.is_some() {
             self.broken.send_replace(true);
@@ -164,6 +168,7 @@ impl Line {
         let headers = answer.headers().clone();
         let body = answer.bytes().await?;
         lock(&self.state).seen.push(Seen {
+            function,
             operation,
             status: status.as_u16(),
             units: units(&body),
@@ -187,6 +192,12 @@ impl Line {
         let first = attempts.1 == 1;
         (attempts.0 == after && (first || how != Break::AnswerLost)).then_some(how)
     }
+}
+
+/// Whose signature it is: `… Credential=KEY/date/region/service/aws4_request, …`.
+fn access_key(authorization: &str) -> Option<&str> {
+    let (_, credential) = authorization.split_once("Credential=")?;
+    credential.split('/').next()
 }
 
 fn refusal(status: u16, code: &str) -> Response {
