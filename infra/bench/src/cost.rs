@@ -1,4 +1,4 @@
-//! What a phone call costs on AWS: measured units times a dated price list.
+//! What a call costs on AWS: measured units times a dated price list.
 
 use serde::Serialize;
 
@@ -7,7 +7,9 @@ use serde::Serialize;
 /// us-east-1, on demand, as of 2026-11:
 /// - <https://aws.amazon.com/lambda/pricing/> (arm64; Function URLs cost nothing)
 /// - <https://aws.amazon.com/dynamodb/pricing/on-demand/>
-/// - <https://aws.amazon.com/api-gateway/pricing/> (HTTP APIs, 512 KB steps)
+/// - <https://aws.amazon.com/api-gateway/pricing/> (HTTP APIs, 512 KB steps; WebSocket
+///   APIs, messages of both directions in 32 KB steps)
+/// - <https://aws.amazon.com/sqs/pricing/> (standard queues, 64 KB steps)
 /// - <https://aws.amazon.com/cloudwatch/pricing/> (logs, standard class)
 /// - <https://aws.amazon.com/ec2/pricing/on-demand/> (data transfer out)
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -21,6 +23,12 @@ pub struct Prices {
     pub lambda_gb_second: f64,
     /// A million HTTP API requests.
     pub http_api_requests: f64,
+    /// A million messages of a WebSocket API.
+    pub messages: f64,
+    /// A million minutes of a connection to it.
+    pub connection_minutes: f64,
+    /// A million SQS requests.
+    pub queue_requests: f64,
     /// A million write request units.
     pub write_units: f64,
     /// A million read request units.
@@ -41,6 +49,9 @@ pub const PRICES: Prices = Prices {
     lambda_requests: 0.20,
     lambda_gb_second: 0.000_013_333_4,
     http_api_requests: 1.00,
+    messages: 1.00,
+    connection_minutes: 0.25,
+    queue_requests: 0.40,
     write_units: 0.625,
     read_units: 0.125,
     table_gb_month: 0.25,
@@ -52,6 +63,11 @@ pub const PRICES: Prices = Prices {
 /// What a DynamoDB request is taken to last on AWS, beyond what the store on
 /// loopback lets one measure. Lambda bills the waiting.
 pub const DYNAMODB_MS: f64 = 5.0;
+/// The same for a frame posted to a connection, or a message sent to a queue.
+pub const POST_MS: f64 = 10.0;
+/// A message of a queue is sent, received and deleted. What Lambda asks an empty queue
+/// costs the same with and without calls, and is not in here.
+pub const REQUESTS_A_MESSAGE: f64 = 3.0;
 /// An item of one write unit is at most this large, its index entry included, bytes.
 const ITEM_BYTES: f64 = 1024.0 + 100.0;
 
@@ -63,6 +79,12 @@ pub struct Usage {
     pub requests: f64,
     /// Those of them that came through the HTTP API.
     pub http_api_requests: f64,
+    /// Frames in both directions. None here has more than the 32 KB of one message.
+    pub messages: f64,
+    /// Minutes of connections.
+    pub connection_minutes: f64,
+    /// SQS requests.
+    pub queue_requests: f64,
     /// Memory times billed time.
     pub gb_seconds: f64,
     /// DynamoDB write request units.
@@ -81,6 +103,9 @@ impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.requests += other.requests;
         self.http_api_requests += other.http_api_requests;
+        self.messages += other.messages;
+        self.connection_minutes += other.connection_minutes;
+        self.queue_requests += other.queue_requests;
         self.gb_seconds += other.gb_seconds;
         self.write_units += other.write_units;
         self.read_units += other.read_units;
@@ -103,6 +128,12 @@ pub struct Bill {
     pub requests: f64,
     /// HTTP API requests.
     pub http_api: f64,
+    /// WebSocket messages.
+    pub messages: f64,
+    /// WebSocket connections.
+    pub connections: f64,
+    /// SQS.
+    pub queue: f64,
     /// Lambda's GB-seconds.
     pub compute: f64,
     /// DynamoDB writes.
@@ -125,6 +156,9 @@ impl Bill {
         Self {
             requests: usage.requests * prices.lambda_requests,
             http_api: usage.http_api_requests * prices.http_api_requests,
+            messages: usage.messages * prices.messages,
+            connections: usage.connection_minutes * prices.connection_minutes,
+            queue: usage.queue_requests * prices.queue_requests,
             compute: usage.gb_seconds * 1e6 * prices.lambda_gb_second,
             writes: usage.write_units * prices.write_units,
             reads: usage.read_units * prices.read_units,
@@ -134,9 +168,10 @@ impl Bill {
         }
     }
 
-    /// What it takes to answer: requests, compute, writes and reads.
+    /// What it takes to answer: requests, messages, compute, writes and reads.
     pub fn answering(&self) -> f64 {
-        self.requests + self.http_api + self.compute + self.writes + self.reads
+        let gateway = self.http_api + self.messages + self.connections;
+        self.requests + gateway + self.queue + self.compute + self.writes + self.reads
     }
 
     /// The same and log ingestion.
@@ -162,6 +197,9 @@ mod tests {
     fn a_bill_adds_up() {
         let mut usage = Usage {
             requests: 2.0,
+            messages: 4.0,
+            connection_minutes: 6.0,
+            queue_requests: REQUESTS_A_MESSAGE,
             write_units: 3.0,
             log_bytes: 1000.0,
             gb_seconds: gb_seconds(128, 8.0),
@@ -177,14 +215,17 @@ mod tests {
         let bill = Bill::new(&PRICES, &usage);
         assert!(near(bill.requests, 0.6));
         assert!(near(bill.http_api, 1.0));
+        assert!(near(bill.messages, 4.0));
+        assert!(near(bill.connections, 1.5));
+        assert!(near(bill.queue, 1.2));
         assert!(near(bill.compute, 0.013_333_4));
         assert!(near(bill.writes, 1.875));
         assert!(near(bill.reads, 0.062_5));
-        assert!(near(bill.answering(), 3.550_833_4));
+        assert!(near(bill.answering(), 10.250_833_4));
         assert!(near(bill.logs, 0.5));
         assert!(near(bill.transfer, 0.09));
         assert!(near(bill.storage, 0.0));
-        assert!(near(bill.everything(), 3.550_833_4 + 0.5 + 0.09));
+        assert!(near(bill.everything(), 10.250_833_4 + 0.5 + 0.09));
     }
 
     #[test]

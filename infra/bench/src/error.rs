@@ -27,6 +27,16 @@ pub enum Error {
         /// What it answered.
         answer: String,
     },
+    /// A frame that did not come, or another one in its place.
+    #[error("{user}: expected the frame {expected}, came {came}")]
+    Frame {
+        /// To whom.
+        user: String,
+        /// The event.
+        expected: &'static str,
+        /// What came.
+        came: String,
+    },
     /// Something that the bench itself needs.
     #[error("{0}")]
     Needs(String),

@@ -1,5 +1,6 @@
 //! `make bench`: what the functions of the release build weigh, how fast they start
-//! and answer, what they ask of the store, and what a phone call costs on AWS.
+//! and answer, what they ask of the store, how long a relayed frame takes, and what a
+//! phone call and an in-app call cost on AWS.
 //!
 //! Every function of the template is measured; one without an event here is an
 //! error. The table goes to standard output, the same as JSON to `target/bench.json`.
@@ -16,13 +17,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use maskline_local::lambda::default_functions_dir;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use cost::PRICES;
 use error::Error;
 use measure::{Bench, Rounds};
-use report::{PhoneCall, Report};
+use report::{Call, Kind, Report};
 use throttle::Means;
-use world::World;
+use world::{Purpose, Step, World};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// The functions that are also written for Node, and the file that is bundled.
@@ -30,6 +32,12 @@ const NODE: [&str; 1] = ["status"];
 const NODE_FILE: &str = "bootstrap";
 /// The smallest memory that Lambda sells; what the figures under a quota are named after.
 const SMALLEST_MB: u64 = 128;
+/// Processes that a function may have where frames are timed: the local stack's default.
+const PROCESSES: usize = 10;
+/// In-app calls at once, and candidates that are timed in each of them in full rounds.
+const AT_ONCE: [(usize, usize); 3] = [(1, 1000), (10, 200), (100, 40)];
+/// Open files that the sockets of one function's events take, both ends of them.
+const OPEN_FILES: u64 = 8192;
 
 const ROUNDS: Rounds = Rounds {
     cold: 20,
@@ -88,13 +96,20 @@ async fn run(rounds: Rounds) -> Result<(), Error> {
             due * 100.0
         )));
     }
-    let world = World::start(&Path::new(ROOT).join("template.yaml"), &functions_dir).await?;
+    more_open_files();
+    let template = Path::new(ROOT).join("template.yaml");
+    let world = World::start(&template, &functions_dir, Purpose::Counting).await?;
+    let counts = Counts::take(&world).await;
+    world.stop().await;
+    let counts = counts?;
+    let processes = PROCESSES;
+    let world = World::start(&template, &functions_dir, Purpose::Timing { processes }).await?;
     let bench = Bench {
         world: &world,
         means,
         rounds,
     };
-    let report = report(&bench, &functions_dir, load, throttled_share).await;
+    let report = report(&bench, counts, &functions_dir, load, throttled_share).await;
     world.stop().await;
     let report = report?;
     print!("{report}");
@@ -106,20 +121,55 @@ async fn run(rounds: Rounds) -> Result<(), Error> {
     std::fs::write(&path, json?).map_err(Error::io(path.display().to_string()))
 }
 
+/// Raises the limit as far as this process may, if it is low: many systems begin with
+/// 1024. Where even that is too few, a socket says so.
+fn more_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(OPEN_FILES).min(OPEN_FILES);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let current = Some(wanted);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    }
+}
+
+/// What things use, however long they take.
+struct Counts {
+    store: Vec<Step>,
+    calls: Vec<(Kind, &'static str, Vec<Step>)>,
+}
+
+impl Counts {
+    async fn take(world: &World) -> Result<Self, Error> {
+        eprintln!("counting requests");
+        let mut store = Vec::new();
+        // First, because a function without an event is to fail at once.
+        for function in &world.plan().functions {
+            let event = world.event(function).await?;
+            store.push(world.step("main", &event).await?.0);
+        }
+        let shared = world.phone_call(false).await?;
+        let own = world.phone_call(true).await?;
+        let app = world.app_call().await?;
+        Ok(Self {
+            store,
+            calls: vec![
+                (Kind::Phone, "the shared number", shared),
+                (Kind::Phone, "a number of the tag's own", own),
+                (Kind::App, "20 frames, accepted and hung up", app),
+            ],
+        })
+    }
+}
+
 async fn report(
     bench: &Bench<'_>,
+    counts: Counts,
     functions_dir: &Path,
     load: String,
     throttled_share: f64,
 ) -> Result<Report, Error> {
     let world = bench.world;
     let plan = world.plan();
-    // First, because a function without an event is to fail at once.
-    let mut store = Vec::new();
-    for function in &plan.functions {
-        let event = world.event(function).await?;
-        store.push(world.step("main", &event).await?.0);
-    }
     let mut functions = Vec::new();
     for function in &plan.functions {
         eprintln!("measuring {}", function.binary);
@@ -139,13 +189,13 @@ async fn report(
     let days = plan.parameters.get("CALL_RETENTION_DAYS");
     let days: Option<f64> = days.and_then(|days| days.parse().ok());
     let days = days.ok_or_else(|| Error::Needs("no CALL_RETENTION_DAYS".into()))?;
-    let mut calls = Vec::new();
-    for (what, own) in [
-        ("the shared number", false),
-        ("a number of the tag's own", true),
-    ] {
-        let steps = world.phone_call(own).await?;
-        calls.push(PhoneCall::new(what, steps, &functions, days / 30.0));
+    let call = |(kind, what, steps)| Call::new(kind, what, steps, &functions, days / 30.0);
+    let calls: Vec<Call> = counts.calls.into_iter().map(call).collect();
+    let mut latency = Vec::new();
+    for (at_once, frames) in AT_ONCE {
+        eprintln!("relaying in {at_once} calls at once");
+        let frames = (frames * bench.rounds.warm / ROUNDS.warm).max(2);
+        latency.push(world.latency(at_once, frames).await?);
     }
     Ok(Report {
         measured_at: jiff::Timestamp::now()
@@ -156,11 +206,13 @@ async fn report(
         throttle: bench.means.describe(),
         throttled_share,
         rounds: bench.rounds,
-        targets: report::targets(&functions, &store, &calls),
+        targets: report::targets(&functions, &counts.store, &calls),
         functions,
         node,
-        store,
+        store: counts.store,
         calls,
+        latency,
+        processes: PROCESSES,
         prices: PRICES,
     })
 }

@@ -176,7 +176,7 @@ async fn timed(event: &Event, function: &Arc<Function>) -> Result<f64, Error> {
     let answer = function.invoke(event.json()).await;
     let time = millis(began);
     event.check(answer)?;
-    event.settle().await;
+    event.settle().await?;
     Ok(time)
 }
 

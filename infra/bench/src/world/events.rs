@@ -1,5 +1,5 @@
-//! An event for each function: fresh phone calls, tags and callers, so that every
-//! record exists and no rate limit is met.
+//! An event for each function: fresh phone calls, tags, bookings and callers, so that
+//! every record exists and no rate limit is met.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use maskline_carrier::{Param, sign};
 use maskline_local::InvokeError;
 use maskline_local::event::{self, Door};
-use maskline_local::lambda::Function;
 use maskline_local::template::FunctionPlan;
 use serde_json::{Value, json};
 
+use super::socket::App;
 use super::{Step, World};
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ const OWNER: &str = "owner-of-the-bench";
 const OWNER_PHONE: &str = "+919876543210";
 const USER: &str = "user-of-the-bench";
 const PROVIDER: &str = "provider-of-the-bench";
-/// How many calls a tag has whose history is read: one page.
+/// How many calls there are where a history is read: for a tag, one page.
 const CALLS_OF_A_HISTORY: usize = 10;
 
 /// An event for a function.
@@ -33,7 +33,9 @@ pub struct Event {
     json: Value,
     /// What the body of a right answer holds.
     expected: &'static str,
-    /// What the event sets off is over after so long.
+    /// Sockets that stay open for it, and what comes to them.
+    frames: Vec<(Arc<App>, Option<&'static str>)>,
+    /// What else the event sets off is over after so long.
     aftermath: Duration,
 }
 
@@ -55,17 +57,33 @@ struct Dialled {
 }
 
 impl Event {
-    /// Has a function handle it, and makes sure that it was handled well. Gives the
-    /// answer's body.
-    pub async fn run(&self, function: &Arc<Function>) -> Result<String, Error> {
-        self.check(function.invoke(&self.json).await)
+    /// One whose answer is told by frames.
+    pub(super) fn with_frames(
+        function: &FunctionPlan,
+        json: Value,
+        frames: Vec<(Arc<App>, Option<&'static str>)>,
+    ) -> Self {
+        Self {
+            function: function.binary.clone(),
+            json,
+            expected: "",
+            frames,
+            aftermath: Duration::ZERO,
+        }
     }
 
-    /// Waits until what the event has set off is over.
-    pub async fn settle(&self) {
+    /// Waits until what the event has set off is over, and makes sure that it was that:
+    /// a function behind the WebSocket API tells its client of a failure, and nobody else.
+    pub async fn settle(&self) -> Result<(), Error> {
+        for (app, event) in &self.frames {
+            if let Some(event) = event {
+                app.take(event).await?;
+            }
+        }
         if !self.aftermath.is_zero() {
             tokio::time::sleep(self.aftermath).await;
         }
+        Ok(())
     }
 
     /// The event itself.
@@ -76,9 +94,12 @@ impl Event {
     /// The body of an answer that is right.
     pub fn check(&self, answer: Result<Value, InvokeError>) -> Result<String, Error> {
         let answer = answer.map_err(|error| Error::Invoke(self.function.clone(), error))?;
-        let good = matches!(answer["statusCode"].as_u64(), Some(200..300));
-        match answer["body"].as_str() {
-            Some(body) if good && body.contains(self.expected) => Ok(body.to_owned()),
+        let good = match answer["statusCode"].as_u64() {
+            Some(status) => (200..300).contains(&status),
+            None => answer["batchItemFailures"] == json!([]),
+        };
+        match answer["body"].as_str().unwrap_or_default() {
+            body if good && body.contains(self.expected) => Ok(body.to_owned()),
             _ => Err(Error::Unexpected {
                 function: self.function.clone(),
                 expected: self.expected,
@@ -98,7 +119,7 @@ impl World {
                 let query = format!("tag={}", tag.code);
                 self.api(function, "", &query, None, None, "virtualNumber")
             }
-            "history" => self.history_event(function).await,
+            "history" | "call-history" => self.history_event(function).await,
             "tag-put" => {
                 let (code, body) = self.tag_to_put(false);
                 self.api(function, &code, "", admin, Some(&body), "extension")
@@ -112,22 +133,26 @@ impl World {
                 self.api(function, &tag.code, "", admin, None, "")
             }
             "booking-put" => {
-                let (id, body) = self.booking_to_put();
+                let (id, body) = self.booking_to_put(USER, PROVIDER);
                 self.api(function, &id, "", admin, Some(&body), "bookingId")
             }
             "booking-get" => {
-                let id = self.new_booking().await?;
+                let id = self.new_booking(USER, PROVIDER).await?;
                 let token = Some(self.token(USER, "")?);
                 self.api(function, &id, "", token, None, "bookingId")
             }
             "booking-delete" => {
-                let id = self.new_booking().await?;
+                let id = self.new_booking(USER, PROVIDER).await?;
                 self.api(function, &id, "", admin, None, "")
             }
             "call-prepare" => {
-                let body = json!({ "bookingId": self.new_booking().await?, "callerType": "user" });
+                let body = json!({ "bookingId": self.new_booking(USER, PROVIDER).await?, "callerType": "user" });
                 let token = Some(self.token(USER, "")?);
                 self.api(function, "", "", token, Some(&body), "receiverName")
+            }
+            "call-log" => {
+                let id = self.new_booking(USER, PROVIDER).await?;
+                self.log_event(function, &id)
             }
             "ice-servers" => {
                 let token = Some(self.token(USER, "")?);
@@ -162,6 +187,9 @@ impl World {
                 self.report_the_leg(&dialled, &mut None).await?;
                 self.dial_end(&dialled)
             }
+            name if name.starts_with("ws-") || name == "deadlines" => {
+                self.socket_event(function).await
+            }
             other => Err(Error::NoEvent(other.to_owned())),
         }
     }
@@ -172,12 +200,9 @@ impl World {
         let tag = self.new_tag(own_number).await?;
         self.whole_call(&tag, &mut steps).await?;
         let mut steps = steps.unwrap_or_default();
-        let history = self.plan.functions.iter().find(|f| f.binary == "history");
-        if let Some(history) = history {
-            let event = self.history_event(history).await?;
-            let what = format!("a page of {CALLS_OF_A_HISTORY}");
-            steps.push(self.step(&what, &event).await?.0);
-        }
+        let event = self.history_event(self.function("history")?).await?;
+        let what = format!("a page of {CALLS_OF_A_HISTORY}");
+        steps.push(self.step(&what, &event).await?.0);
         Ok(steps)
     }
 
@@ -239,17 +264,39 @@ impl World {
     }
 
     async fn history_event(&self, function: &FunctionPlan) -> Result<Event, Error> {
-        if let Some(event) = self.history.get() {
-            return Ok(event.clone());
+        let known = self.lasting.borrow().get(&function.binary).cloned();
+        if let Some(event) = known {
+            return Ok(event);
         }
-        let tag = self.new_tag(false).await?;
-        for _ in 0..CALLS_OF_A_HISTORY {
-            self.whole_call(&tag, &mut None).await?;
-        }
-        let token = Some(self.token(OWNER, "")?);
-        let query = format!("limit={CALLS_OF_A_HISTORY}&page=1");
-        let event = self.api(function, &tag.code, &query, token, None, "completed")?;
-        Ok(self.history.get_or_init(|| event).clone())
+        let event = if function.binary == "history" {
+            let tag = self.new_tag(false).await?;
+            for _ in 0..CALLS_OF_A_HISTORY {
+                self.whole_call(&tag, &mut None).await?;
+            }
+            let token = Some(self.token(OWNER, "")?);
+            let query = format!("limit={CALLS_OF_A_HISTORY}&page=1");
+            self.api(function, &tag.code, &query, token, None, "completed")?
+        } else {
+            let id = self.new_booking(USER, PROVIDER).await?;
+            let log = self.log_event(self.function("call-log")?, &id)?;
+            for _ in 0..CALLS_OF_A_HISTORY {
+                self.run(&log).await?;
+            }
+            let token = Some(self.token(USER, "")?);
+            self.api(function, &id, "", token, None, "completed")?
+        };
+        let mut lasting = self.lasting.borrow_mut();
+        lasting.insert(function.binary.clone(), event.clone());
+        Ok(event)
+    }
+
+    /// A client's report of a call that the server knows nothing of.
+    fn log_event(&self, function: &FunctionPlan, booking: &str) -> Result<Event, Error> {
+        let body = json!({
+            "bookingId": booking, "duration": 42, "callerType": "user", "status": "completed"
+        });
+        let token = Some(self.token(USER, "")?);
+        self.api(function, "", "", token, Some(&body), "completed")
     }
 
     async fn new_tag(&self, own_number: bool) -> Result<Tag, Error> {
@@ -277,8 +324,8 @@ impl World {
     }
 
     /// A booking's id.
-    async fn new_booking(&self) -> Result<String, Error> {
-        let (id, body) = self.booking_to_put();
+    pub(super) async fn new_booking(&self, user: &str, provider: &str) -> Result<String, Error> {
+        let (id, body) = self.booking_to_put(user, provider);
         let admin = Some(self.token("admin", "maskline:admin")?);
         let function = self.function("booking-put")?;
         let event = self.api(function, &id, "", admin, Some(&body), "bookingId")?;
@@ -286,17 +333,12 @@ impl World {
         Ok(id)
     }
 
-    fn booking_to_put(&self) -> (String, Value) {
+    fn booking_to_put(&self, user: &str, provider: &str) -> (String, Value) {
         let body = json!({
-            "userId": USER, "userName": "Asha", "providerId": PROVIDER, "providerName": "Ravi",
+            "userId": user, "userName": "Asha", "providerId": provider, "providerName": "Ravi",
             "serviceName": "Plumbing", "status": "accepted"
         });
         (format!("bench-{}", self.next()), body)
-    }
-
-    fn function(&self, name: &str) -> Result<&FunctionPlan, Error> {
-        let found = self.plan.functions.iter().find(|f| f.binary == name);
-        found.ok_or_else(|| Error::Needs(format!("no function {name}")))
     }
 
     /// The webhook of an incoming call, or of the digits that `asked` wanted.
@@ -501,6 +543,7 @@ impl World {
                 ..request
             }),
             expected,
+            frames: Vec::new(),
             aftermath: Duration::ZERO,
         })
     }
@@ -526,7 +569,7 @@ impl World {
         }
     }
 
-    fn token(&self, user: &str, scope: &str) -> Result<String, Error> {
+    pub(super) fn token(&self, user: &str, scope: &str) -> Result<String, Error> {
         let key = self.value("JWT_SECRET")?.as_bytes();
         let expires = jiff::Timestamp::now().as_second() + 24 * 60 * 60;
         let mut claims = json!({ "sub": user, "scope": scope, "exp": expires });
@@ -558,7 +601,7 @@ impl World {
         format!("CA{:032x}", self.next())
     }
 
-    fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> u64 {
         self.serial.set(self.serial.get() + 1);
         self.serial.get()
     }
