@@ -485,7 +485,7 @@ fn sum<'a>(name: &str, steps: impl Iterator<Item = &'a Step>) -> Option<Step> {
     let counts = counts.iter().map(|(name, count)| format!("{count} {name}"));
     sum.operations = counts.collect();
     sum.function = name.to_owned();
-    sum.what = format!("{} invocations", steps.len());
+    sum.what = format!("× {}", steps.len());
     Some(sum)
 }
 
