@@ -78,7 +78,7 @@ impl Function for CallLog {
             return Response::success(200, &row);
         }
         for _ in 0..TRIES {
-            let newest = self.calls.newest(&booking.id).await?;
+            let newest = self.calls.newest(&booking.id, true).await?;
             if let Some(row) = newest.as_ref().and_then(|call| same_call(call, now)) {
                 return Response::success(200, &row);
             }
@@ -100,7 +100,7 @@ impl CallLog {
         let Some(id) = id.filter(|id: &AppCallId| id.booking == body.booking_id) else {
             return Ok(None);
         };
-        let call = self.calls.get(&id).await?;
+        let call = self.calls.get(&id, true).await?;
         let call = call.filter(|call| call.side_of(user).is_some());
         Ok(call.map(|call| Row::so_far(&call, now)))
     }

@@ -57,17 +57,19 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
 
     /// The call that a frame is about.
     pub async fn call(&self, about: &CallRef) -> Result<AppCall, Error> {
-        let found = match &about.call_id {
-            None => self.calls.newest(&about.booking_id).await?,
-            Some(id) => {
-                let id: AppCallId = id.parse().map_err(|error| Error::field("callId", error))?;
-                if id.booking != about.booking_id {
-                    return Err(Error::field("callId", "is another booking's"));
-                }
-                self.calls.get(&id).await?
-            }
-        };
+        let found = self.find(about, true).await?;
         found.ok_or(Error::NotFound("call"))
+    }
+
+    async fn find(&self, about: &CallRef, latest: bool) -> Result<Option<AppCall>, Error> {
+        let Some(id) = &about.call_id else {
+            return Ok(self.calls.newest(&about.booking_id, latest).await?);
+        };
+        let id: AppCallId = id.parse().map_err(|error| Error::field("callId", error))?;
+        if id.booking != about.booking_id {
+            return Err(Error::field("callId", "is another booking's"));
+        }
+        Ok(self.calls.get(&id, latest).await?)
     }
 
     /// A device's act on a call, and the answer to the frame that asked for it.
@@ -331,7 +333,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
 
     async fn pointed(&self, pointer: &Pointer) -> Result<Option<AppCall>, Error> {
         match &pointer.call {
-            Some(id) => Ok(self.calls.get(id).await?),
+            Some(id) => Ok(self.calls.get(id, true).await?),
             None => Ok(None),
         }
     }
@@ -404,7 +406,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         id: Option<&FrameId>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let call = self.calls.get(held).await?;
+        let call = self.calls.get(held, true).await?;
         let Some(call) = call.filter(|call| call.side_of(&device.user).is_some()) else {
             return Ok(());
         };
@@ -443,7 +445,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         let receiver = booking.id_of(caller.other());
         for _ in 0..TRIES {
             let (newest, mine, theirs) = try_join!(
-                self.calls.newest(&booking.id),
+                self.calls.newest(&booking.id, true),
                 self.connections.pointer(&by.user),
                 self.connections.pointer(receiver)
             )?;
@@ -541,14 +543,20 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     }
 
     /// The other party's device for a frame from that connection, and who sent it. One
-    /// read, unless the connection holds no part of the call.
+    /// read, which may be a stale one where it shows the connection in a running call:
+    /// the worst it misses is that the other device has moved, or the call just ended,
+    /// and the post finds the first out.
     pub async fn other_end(
         &self,
         about: &CallRef,
         connection: &str,
         now: Timestamp,
     ) -> Result<OtherEnd, Error> {
-        let call = self.call(about).await?;
+        let usable = |call: &AppCall| call.running(now) && call.side_held_by(connection).is_some();
+        let call = match self.find(about, false).await?.filter(usable) {
+            Some(call) => call,
+            None => self.call(about).await?,
+        };
         let mut call = self.settled(call, now).await?;
         if !call.live(now) {
             return Err(Error::Conflict("the call is over"));
@@ -612,7 +620,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     pub async fn asked(&self, question: &Question, now: Timestamp) -> Result<(), Error> {
         let id = question.call_id.parse();
         let id: AppCallId = id.map_err(|error| Error::field("callId", error))?;
-        let Some(call) = self.calls.get(&id).await? else {
+        let Some(call) = self.calls.get(&id, true).await? else {
             return Ok(());
         };
         let call = self.settled(call, now).await?;

@@ -54,24 +54,29 @@ impl AppCalls {
         Table::Calls(&self.table)
     }
 
-    /// The call of that id.
-    pub async fn get(&self, id: &AppCallId) -> Result<Option<AppCall>, StoreError> {
+    /// The call of that id. Eventually consistent reads (`latest` false) cost half, and
+    /// may miss what was just written.
+    pub async fn get(&self, id: &AppCallId, latest: bool) -> Result<Option<AppCall>, StoreError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
             .key("line", text(line(&id.booking)))
             .key("seq", number(id.seq))
-            .consistent_read(true)
+            .consistent_read(latest)
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(&error))?;
         answer.item.map(read).transpose()
     }
 
-    /// The booking's newest call.
-    pub async fn newest(&self, booking: &BookingId) -> Result<Option<AppCall>, StoreError> {
-        Ok(self.last(booking, 1).await?.into_iter().next())
+    /// The booking's newest call; `latest` as for [`AppCalls::get`].
+    pub async fn newest(
+        &self,
+        booking: &BookingId,
+        latest: bool,
+    ) -> Result<Option<AppCall>, StoreError> {
+        Ok(self.last(booking, 1, latest).await?.into_iter().next())
     }
 
     /// The booking's calls, newest first, the newest [`MAX_ROWS`] at most. Those that
@@ -81,12 +86,17 @@ impl AppCalls {
         booking: &BookingId,
         now: Timestamp,
     ) -> Result<Vec<AppCall>, StoreError> {
-        let mut calls = self.last(booking, MAX_ROWS).await?;
+        let mut calls = self.last(booking, MAX_ROWS, true).await?;
         calls.retain(|call| call.expires_at > now.as_second());
         Ok(calls)
     }
 
-    async fn last(&self, booking: &BookingId, most: i32) -> Result<Vec<AppCall>, StoreError> {
+    async fn last(
+        &self,
+        booking: &BookingId,
+        most: i32,
+        latest: bool,
+    ) -> Result<Vec<AppCall>, StoreError> {
         let answer = self
             .client
             .query()
@@ -94,7 +104,7 @@ impl AppCalls {
             .key_condition_expression("line = :line")
             .expression_attribute_values(":line", text(line(booking)))
             .scan_index_forward(false)
-            .consistent_read(true)
+            .consistent_read(latest)
             .limit(most)
             .send()
             .await
