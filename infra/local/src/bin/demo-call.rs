@@ -429,7 +429,7 @@ impl Cast {
         // A version above the first is a call from before, which the caller has joined.
         if answer["event"] != "call:ringing" || data["version"] != 1 {
             return Err(format!(
-                "The booking {} had a call already; it is ended now: try again",
+                "The booking {} had a call already: try again, or end it where it was made",
                 self.booking
             ));
         }
