@@ -19,7 +19,7 @@ use crate::domain::app_call::{
 };
 use crate::domain::booking::{Booking, Role};
 use crate::domain::signaling::{CallRef, FrameId, Sent};
-use crate::domain::time::{Timestamp, seconds_between};
+use crate::domain::time::{Timestamp, add_seconds};
 use crate::ports::deadlines::{AskLater, Question};
 use crate::ports::delivery::{Deliver, Posted};
 use crate::ports::store::app_calls::{AppCalls, Started};
@@ -29,7 +29,7 @@ use crate::ports::store::connections::{Connected, Connections, Pointer};
 const TRIES: u32 = 12;
 /// A connection younger than this is not removed for a 410, seconds: API Gateway
 /// answers so until `$connect` has returned.
-const YOUNG_SECONDS: u32 = 3;
+const YOUNG_SECONDS: i64 = 3;
 
 const ON_ANOTHER_DEVICE: Error = Error::Conflict("the call is on another device of yours");
 
@@ -48,7 +48,10 @@ pub struct Switchboard<D, Q> {
 impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     /// Whose connection that is.
     pub async fn device(&self, connection: &str) -> Result<Device, Error> {
-        let owner = self.connections.owner(connection).await?;
+        let owner = match self.connections.owner(connection, false).await? {
+            None => self.connections.owner(connection, true).await?,
+            known => known,
+        };
         let owner = owner.ok_or(Error::Unauthorized(
             "this connection is not known any more; connect again",
         ))?;
@@ -85,22 +88,22 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             let step = match call.apply(act, by, now) {
                 Ok(step) => step,
                 // The device may be the one that holds the call, under a new connection.
+                // One that rejects does not.
                 Err(Stands::OnAnotherDevice | Stands::So(Notice::AnsweredElsewhere))
-                    if self.may_take_over(&call, by).await =>
+                    if !matches!(act, Act::Reject(_)) && self.may_take_over(&call, by).await =>
                 {
                     match call.apply(Act::Rejoin, by, now) {
                         Ok(step) => match self.advance(&step.call).await? {
                             None => {
+                                // The act itself may change nothing.
+                                self.ask_later(&step.call, now).await;
                                 call = step.call;
-                                continue;
                             }
-                            Some(stands) => {
-                                call = stands;
-                                continue;
-                            }
+                            Some(stands) => call = stands,
                         },
                         Err(stands) => return self.refuse(&call, stands, by, id, now).await,
                     }
+                    continue;
                 }
                 Err(stands) => return self.refuse(&call, stands, by, id, now).await,
             };
@@ -202,30 +205,22 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     ) {
         let frame = Sent::notice(call, notice, now).answering(id);
         if notice != Notice::AnsweredElsewhere {
-            self.send(to, &frame, call, now).await;
+            self.send(to, &frame, now).await;
         } else if self.post(to, &frame).await == Posted::Gone {
-            Box::pin(self.lost(to, call, now)).await;
+            self.lost(to, now).await;
         }
     }
 
     /// Sends a frame to the device that holds a call; where that is gone, to the
     /// user's others.
-    async fn send(&self, to: &Device, frame: &Sent, call: &AppCall, now: Timestamp) {
+    async fn send(&self, to: &Device, frame: &Sent, now: Timestamp) {
         if self.post(to, frame).await != Posted::Gone {
             return;
         }
         // The others did not ask, and may use the same ids.
         let unasked = frame.clone().answering(None);
         let others = self.send_all(&to.user, Some(&to.connection), &unasked, now);
-        join!(others, Box::pin(self.lost(to, call, now)));
-    }
-
-    /// A device that may hold a call is gone.
-    async fn lost(&self, device: &Device, call: &AppCall, now: Timestamp) {
-        self.forget(device, now).await;
-        if let Err(error) = self.mark_gone(call.clone(), device, now).await {
-            tracing::error!(%error, "a device that is gone was not noted in its call");
-        }
+        join!(others, self.lost(to, now));
     }
 
     /// Sends a frame to all of a user's devices but one, side by side. How many took it.
@@ -258,7 +253,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         let posts = devices.map(async |connected| {
             let posted = self.post(&connected.device, frame).await;
             if posted == Posted::Gone {
-                self.forget_connected(connected, now).await;
+                self.lost(&connected.device, now).await;
             }
             posted == Posted::Taken
         });
@@ -274,21 +269,29 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         posted
     }
 
-    /// Removes a connection that API Gateway does not know (any more).
-    async fn forget(&self, device: &Device, now: Timestamp) {
-        match self.connections.owner(&device.connection).await {
-            Ok(Some(connected)) => self.forget_connected(&connected, now).await,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "a connection that is gone was not removed"),
+    /// API Gateway does not know a connection (any more): it is removed, and gone from the
+    /// call that it holds. `$disconnect` may find nothing of it to do so.
+    async fn lost(&self, device: &Device, now: Timestamp) {
+        let noted = async {
+            let owner = self.connections.owner(&device.connection, true).await?;
+            let old = |one: &Connected| now >= add_seconds(one.since, YOUNG_SECONDS);
+            if owner.as_ref().is_some_and(old) {
+                self.connections.remove(device).await?;
+            }
+            self.absent(device, now).await
+        };
+        // What telling others of an end finds gone is lost in turn.
+        if let Err(error) = Box::pin(noted).await {
+            tracing::error!(%error, "a device that is gone was not noted to be");
         }
     }
 
-    async fn forget_connected(&self, connected: &Connected, now: Timestamp) {
-        if seconds_between(connected.since, now) < YOUNG_SECONDS {
-            return;
-        }
-        if let Err(error) = self.connections.remove(&connected.device).await {
-            tracing::warn!(%error, "a connection that is gone was not removed");
+    /// Notes that a device is gone from the call that it holds, if any.
+    async fn absent(&self, device: &Device, now: Timestamp) -> Result<(), Error> {
+        let pointer = self.connections.pointer(&device.user).await?;
+        match self.pointed(&pointer).await? {
+            Some(call) => self.mark_gone(call, device, now).await,
+            None => Ok(()),
         }
     }
 
@@ -318,17 +321,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
 
     /// `$disconnect`: removes the connection, and no other.
     pub async fn disconnected(&self, connection: &str, now: Timestamp) -> Result<(), Error> {
-        let Some(Connected { device, .. }) = self.connections.owner(connection).await? else {
+        let Some(Connected { device, .. }) = self.connections.owner(connection, true).await? else {
             return Ok(());
         };
-        let (_, pointer) = try_join!(
-            self.connections.remove(&device),
-            self.connections.pointer(&device.user)
-        )?;
-        match self.pointed(&pointer).await? {
-            Some(call) => self.mark_gone(call, &device, now).await,
-            None => Ok(()),
-        }
+        // In this order: what makes it hold a call from now on finds it removed.
+        self.connections.remove(&device).await?;
+        self.absent(&device, now).await
     }
 
     async fn pointed(&self, pointer: &Pointer) -> Result<Option<AppCall>, Error> {
@@ -558,19 +556,24 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             None => self.call(about).await?,
         };
         let mut call = self.settled(call, now).await?;
-        if !call.live(now) {
-            return Err(Error::Conflict("the call is over"));
-        }
-        let from = match call.side_held_by(connection) {
-            Some(side) => side,
+        let (from, device) = match call.side_held_by(connection) {
+            Some(side) => (side, None),
             None => {
                 let device = self.device(connection).await?;
                 let side = call.side_of(&device.user);
                 let side = side.ok_or(Error::Forbidden("you are not a party of this call"))?;
-                call = self.taken_over(call, &device, now).await?;
-                side
+                (side, Some(device))
             }
         };
+        if !call.live(now) {
+            return Err(Error::Conflict("the call is over"));
+        }
+        if !call.running(now) {
+            return Err(Error::Conflict("the call has not been accepted yet"));
+        }
+        if let Some(device) = device {
+            call = self.taken_over(call, &device, now).await?;
+        }
         let (from, to) = match from {
             Side::Caller => (&call.caller, &call.receiver),
             Side::Receiver => (&call.receiver, &call.caller),
@@ -602,6 +605,15 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             match self.advance(&step.call).await? {
                 None => {
                     self.ask_later(&step.call, now).await;
+                    // Nothing is sent to it that would find it gone meanwhile.
+                    if self
+                        .connections
+                        .owner(&device.connection, true)
+                        .await?
+                        .is_none()
+                    {
+                        self.absent(device, now).await?;
+                    }
                     return Ok(step.call);
                 }
                 Some(stands) => call = stands,
@@ -612,7 +624,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
 
     /// Relays a frame to the other end.
     pub async fn relay(&self, end: &OtherEnd, frame: &Sent, now: Timestamp) {
-        self.send(&end.to, frame, &end.call, now).await;
+        self.send(&end.to, frame, now).await;
     }
 
     /// A question of the deadline queue: settles what has passed, and otherwise asks

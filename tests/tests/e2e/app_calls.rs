@@ -591,3 +591,31 @@ async fn relays_only() {
         assert!(!frame.to_string().contains("192.0.2.7"), "{frame}");
     }
 }
+
+/// What a call's many frames cost is what relaying one costs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relayed_frame_costs_one_read() {
+    let (world, tap) = World::tapped(1).await;
+    let booking = world.new_booking().await;
+    let (mut caller, mut receiver) = pair(&world, &booking).await;
+    let call = talking(&booking, &mut caller, &mut receiver).await;
+    for about in [
+        json!({"bookingId": booking.id}),
+        json!({"bookingId": booking.id, "callId": call}),
+    ] {
+        let mut offer = about.clone();
+        offer["offer"] = json!("v=0");
+        // A process that starts opens its connection, which the tap sees, too.
+        caller.send("callOffer", offer.clone()).await;
+        receiver.event("call:offer").await;
+        tap.take();
+        for _ in 0..5 {
+            caller.send("callOffer", offer.clone()).await;
+            receiver.event("call:offer").await;
+        }
+        let seen = tap.take();
+        assert_eq!(seen.len(), 5, "{seen:?}");
+        let half = |seen: &maskline_local::tap::Seen| (seen.units - 0.5).abs() < 1e-9;
+        assert!(seen.iter().all(half), "{seen:?}");
+    }
+}

@@ -145,15 +145,20 @@ impl Connections {
         Err(StoreError::Unavailable("unprocessed items".to_owned()))
     }
 
-    /// Whose a connection is.
-    pub async fn owner(&self, connection: &str) -> Result<Option<Connected>, StoreError> {
+    /// Whose a connection is. That never changes; whether it is still there is told by a
+    /// consistent read alone (`latest`), at twice the price.
+    pub async fn owner(
+        &self,
+        connection: &str,
+        latest: bool,
+    ) -> Result<Option<Connected>, StoreError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
             .key("pk", text(format!("conn#{connection}")))
             .key("sk", text("conn"))
-            .consistent_read(true)
+            .consistent_read(latest)
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(&error))?;
