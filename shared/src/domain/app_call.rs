@@ -583,7 +583,8 @@ impl AppCall {
 
     fn accepted(&self, by: &Device, now: Timestamp) -> Step {
         let mut call = self.next();
-        call.answered_at = Some(now);
+        // Clocks differ, and a call does not run backwards.
+        call.answered_at = Some(now.max(self.created_at));
         call.receiver.connection = Some(by.connection.clone());
         // A caller who is gone has as long to come back as from any running call.
         call.caller.gone_at = self.caller.gone_at.map(|_| now);
@@ -603,7 +604,8 @@ impl AppCall {
     /// `to_caller` is how the caller is told.
     fn over(&self, end: End, by: Option<&Device>, to_caller: Notice) -> Step {
         let mut call = self.next();
-        call.end = Some(end);
+        let at = end.at.max(self.answered_at.unwrap_or(self.created_at));
+        call.end = Some(End { at, ..end });
         let mut tell: Vec<_> = told(&self.caller, by, to_caller).into_iter().collect();
         match self.receiver.connection {
             Some(_) => tell.extend(told(&self.receiver, by, Notice::Ended)),

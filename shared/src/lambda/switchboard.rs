@@ -193,8 +193,9 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         }
     }
 
-    /// Sends a notice to a device; where that is gone, to the user's others, but for
-    /// what is true of that device alone.
+    /// Sends a notice to a device; where that is gone, to the user's others. Not what is
+    /// true of that device alone, nor that a call rings: the others were rung, and one that
+    /// came since would ring for a call that may have ended.
     async fn tell(
         &self,
         to: &Device,
@@ -204,10 +205,13 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         now: Timestamp,
     ) {
         let frame = Sent::notice(call, notice, now).answering(id);
-        if notice != Notice::AnsweredElsewhere {
-            self.send(to, &frame, now).await;
-        } else if self.post(to, &frame).await == Posted::Gone {
-            self.lost(to, now).await;
+        match notice {
+            Notice::Incoming | Notice::AnsweredElsewhere => {
+                if self.post(to, &frame).await == Posted::Gone {
+                    self.lost(to, now).await;
+                }
+            }
+            _ => self.send(to, &frame, now).await,
         }
     }
 

@@ -17,7 +17,6 @@ use aws_smithy_types::byte_stream::ByteStream;
 use tokio::sync::oneshot;
 
 use crate::dice::Dice;
-pub static REQUESTS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 /// The gate of one run.
 #[derive(Clone)]
@@ -144,7 +143,6 @@ impl HttpConnector for Gated<SharedHttpConnector> {
             if gate.chance(|trouble| trouble.down) {
                 return Err(ConnectorError::io("the store is down".into()));
             }
-            REQUESTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let answer = whole(client.call(request).await?).await?;
             drop(turn);
             match again {

@@ -56,8 +56,9 @@ fn whatever_happens_every_call_comes_to_one_end() {
     };
     let url = start_store();
     if let Some(seed) = number("IN_APP_SEED") {
-        let failure = one_run(seed, "only", &url, true);
-        assert!(failure.is_none(), "{}", failure.unwrap_or_default());
+        if let Err(failure) = one_run(seed, "only", &url, true) {
+            panic!("{failure}");
+        }
         return;
     }
     let runs = number("IN_APP_RUNS").unwrap_or(RUNS);
@@ -65,6 +66,7 @@ fn whatever_happens_every_call_comes_to_one_end() {
     println!("{runs} runs, seeds from {first}; IN_APP_SEED=… repeats one");
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
+    let ends = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
@@ -73,29 +75,35 @@ fn whatever_happens_every_call_comes_to_one_end() {
                     if at >= runs || failed.lock().unwrap().len() >= ENOUGH {
                         return;
                     }
-                    if let Some(failure) = one_run(first + at, "run", &url, false) {
-                        println!("IN_APP_SEED={} fails: {failure}", first + at);
-                        failed.lock().unwrap().push(first + at);
+                    match one_run(first + at, "run", &url, false) {
+                        Ok(ended) => {
+                            let mut ends = ends.lock().unwrap();
+                            for end in ended {
+                                *ends.entry(end).or_insert(0_u64) += 1;
+                            }
+                        }
+                        Err(failure) => {
+                            println!("IN_APP_SEED={} fails: {failure}", first + at);
+                            failed.lock().unwrap().push(first + at);
+                        }
                     }
                 }
             });
         }
     });
     let failed = failed.into_inner().unwrap();
-    println!("{} requests", gate::REQUESTS.load(Ordering::Relaxed));
-    println!("{:?}", ENDS.lock().unwrap());
+    println!("calls that ended so: {:?}", ends.lock().unwrap());
     if let Some(seed) = failed.iter().min() {
         let again = one_run(*seed, "again", &url, true);
-        let again = again.unwrap_or_else(|| "not again: something else has a part in it".into());
+        let again = again
+            .err()
+            .unwrap_or_else(|| "not again: another thing plays a part".into());
         panic!("{failed:?} fail; IN_APP_SEED={seed}:\n{again}");
     }
 }
 
-/// How the calls of all runs ended, and how often.
-static ENDS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
-
-/// One run; what was wrong with it.
-fn one_run(seed: u64, which: &str, url: &str, traced: bool) -> Option<String> {
+/// One run: how its calls ended, or what was wrong with it.
+fn one_run(seed: u64, which: &str, url: &str, traced: bool) -> Result<Vec<String>, String> {
     thread_local! {
         static CLIENT: std::cell::OnceCell<(Runtime, Client)> = const { std::cell::OnceCell::new() };
     }
@@ -118,20 +126,12 @@ fn one_run(seed: u64, which: &str, url: &str, traced: bool) -> Option<String> {
         let (violations, trace) = run
             .net
             .world(|world| (world.violations.clone(), world.trace.take()));
-        for call in run.records.values() {
-            let key = format!(
-                "{:?} {:?}",
-                call.answered_at.is_some(),
-                call.end.as_ref().map(|e| e.reason)
-            );
-            *ENDS.lock().unwrap().entry(key).or_insert(0) += 1;
-        }
         if ran.is_ok() && violations.is_empty() {
-            return None;
+            return Ok(run.ends());
         }
         let panicked = if ran.is_err() { "it panicked\n" } else { "" };
         let trace = trace.unwrap_or_default().join("\n");
-        Some(format!("{trace}\n{panicked}{}", violations.join("\n")))
+        Err(format!("{trace}\n{panicked}{}", violations.join("\n")))
     })
 }
 

@@ -675,7 +675,14 @@ impl Run {
 
     /// Somebody does something, or time passes.
     async fn act(&mut self) {
-        let device = self.dice.up_to(self.devices.len() as u64 - 1) as usize;
+        let mut device = self.dice.up_to(self.devices.len() as u64 - 1) as usize;
+        let mut devices = self.devices.iter();
+        // What happens to a device that is in a call matters most.
+        if let Some(in_call) = devices.position(|one| one.joined && one.holds().is_some())
+            && self.dice.chance(300)
+        {
+            device = in_call;
+        }
         if self.devices[device].connection.is_none() {
             self.connect(device);
             return;
