@@ -663,3 +663,208 @@ fn told(party: &Party, by: Option<&Device>, notice: Notice) -> Option<(To, Notic
     let device = party.device().filter(|device| by != Some(device))?;
     Some((To::Device(device), notice))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::booking::Status;
+
+    const TIMES: Times = Times {
+        ring: 45,
+        talk: 3600,
+        gone: 60,
+        retention: 86_400,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_795_262_400 + second).unwrap()
+    }
+
+    fn device(user: &str, connection: &str) -> Device {
+        Device {
+            user: user.to_owned(),
+            connection: connection.to_owned(),
+        }
+    }
+
+    /// Rings since second 0, from Asha's phone.
+    fn ringing() -> AppCall {
+        let booking = Booking {
+            id: "b".parse().unwrap(),
+            user_id: "asha".into(),
+            user_name: "Asha".into(),
+            provider_id: "ravi".into(),
+            provider_name: "Ravi".into(),
+            service_name: "Plumbing".into(),
+            status: Status::Accepted,
+            created_at: at(0),
+            updated_at: at(0),
+        };
+        AppCall::start(&booking, 1, Role::User, "phone", None, &TIMES, at(0))
+    }
+
+    fn after(call: &AppCall, act: Act, user: &str, connection: &str, second: i64) -> AppCall {
+        let step = call.apply(act, &device(user, connection), at(second));
+        step.unwrap().call
+    }
+
+    /// Runs since second 10, on Ravi's tablet.
+    fn running() -> AppCall {
+        after(&ringing(), Act::Accept, "ravi", "tablet", 10)
+    }
+
+    /// What an act came to, in a word or two.
+    fn outcome(before: &AppCall, result: Result<Step, Stands>) -> String {
+        let step = match result {
+            Ok(step) => step,
+            Err(Stands::So(notice)) => return format!("is {notice:?}"),
+            Err(Stands::Forbidden(_)) => return "forbidden".into(),
+            Err(Stands::OnAnotherDevice) => return "elsewhere".into(),
+            Err(Stands::Nothing) => return "-".into(),
+        };
+        assert_eq!(step.call.version, before.version + 1);
+        let gone = |call: &AppCall| (call.caller.gone_at, call.receiver.gone_at);
+        match &step.call.end {
+            Some(end) => format!("ends {:?}", end.reason),
+            None if before.answered_at != step.call.answered_at => "runs".into(),
+            None if gone(&step.call) > gone(before) => "away".into(),
+            None => "moves".into(),
+        }
+    }
+
+    /// Every state, every kind of device, every act.
+    #[test]
+    fn who_may_do_what() {
+        let caller_gone = after(&ringing(), Act::Gone, "asha", "phone", 5);
+        let receiver_gone = after(&running(), Act::Gone, "ravi", "tablet", 20);
+        let over = after(&running(), Act::Hangup, "asha", "phone", 30);
+        let states = [
+            ("ringing", ringing(), 8),
+            ("ringing, caller gone", caller_gone, 8),
+            ("ringing, too long", ringing(), 45),
+            ("running", running(), 25),
+            ("running, receiver gone", receiver_gone.clone(), 25),
+            ("running, gone too long", receiver_gone, 80),
+            ("running, too long", running(), 3610),
+            ("over", over, 40),
+        ];
+        let devices = [
+            ("caller", device("asha", "phone")),
+            ("caller's other", device("asha", "laptop")),
+            ("receiver", device("ravi", "tablet")),
+            ("receiver's other", device("ravi", "watch")),
+            ("outsider", device("mallory", "phone")),
+        ];
+        let acts = [
+            Act::Accept,
+            Act::Reject(Reason::Rejected),
+            Act::Hangup,
+            Act::Rejoin,
+            Act::Gone,
+        ];
+        let mut table = String::new();
+        for (state, call, second) in &states {
+            table += &format!("{state}\n");
+            for (name, device) in &devices {
+                let outcomes = acts.map(|act| outcome(call, call.apply(act, device, at(*second))));
+                table += &format!("  {name}: {}\n", outcomes.join(", "));
+            }
+        }
+        assert_eq!(table, TABLE, "\n{table}");
+    }
+
+    /// accept, reject, hang up, rejoin, gone. (Whether a device may rejoin that was not the
+    /// call's own, the switchboard decides: it asks whether that one is gone.)
+    const TABLE: &str = "\
+ringing
+  caller: forbidden, forbidden, ends Canceled, is Ringing, away
+  caller's other: forbidden, forbidden, elsewhere, moves, -
+  receiver: runs, ends Rejected, ends Rejected, is Incoming, -
+  receiver's other: runs, ends Rejected, ends Rejected, is Incoming, -
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+ringing, caller gone
+  caller: forbidden, forbidden, ends Canceled, moves, -
+  caller's other: forbidden, forbidden, elsewhere, moves, -
+  receiver: runs, ends Rejected, ends Rejected, is Incoming, -
+  receiver's other: runs, ends Rejected, ends Rejected, is Incoming, -
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+ringing, too long
+  caller: forbidden, forbidden, ends Timeout, ends Timeout, ends Timeout
+  caller's other: forbidden, forbidden, ends Timeout, ends Timeout, ends Timeout
+  receiver: ends Timeout, ends Timeout, ends Timeout, ends Timeout, ends Timeout
+  receiver's other: ends Timeout, ends Timeout, ends Timeout, ends Timeout, ends Timeout
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+running
+  caller: forbidden, forbidden, ends Hangup, is Accepted, away
+  caller's other: forbidden, forbidden, elsewhere, moves, -
+  receiver: is Accepted, is Accepted, ends Hangup, is Accepted, away
+  receiver's other: is AnsweredElsewhere, is AnsweredElsewhere, is AnsweredElsewhere, moves, -
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+running, receiver gone
+  caller: forbidden, forbidden, ends Hangup, is Accepted, away
+  caller's other: forbidden, forbidden, elsewhere, moves, -
+  receiver: is Accepted, is Accepted, ends Hangup, moves, -
+  receiver's other: is AnsweredElsewhere, is AnsweredElsewhere, is AnsweredElsewhere, moves, -
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+running, gone too long
+  caller: forbidden, forbidden, ends Failed, ends Failed, ends Failed
+  caller's other: forbidden, forbidden, ends Failed, ends Failed, ends Failed
+  receiver: ends Failed, ends Failed, ends Failed, ends Failed, ends Failed
+  receiver's other: ends Failed, ends Failed, ends Failed, ends Failed, ends Failed
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+running, too long
+  caller: forbidden, forbidden, ends Timeout, ends Timeout, ends Timeout
+  caller's other: forbidden, forbidden, ends Timeout, ends Timeout, ends Timeout
+  receiver: ends Timeout, ends Timeout, ends Timeout, ends Timeout, ends Timeout
+  receiver's other: ends Timeout, ends Timeout, ends Timeout, ends Timeout, ends Timeout
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+over
+  caller: forbidden, forbidden, is Ended, is Ended, -
+  caller's other: forbidden, forbidden, is Ended, is Ended, -
+  receiver: is Ended, is Ended, is Ended, is Ended, -
+  receiver's other: is Ended, is Ended, is Ended, is Ended, -
+  outsider: forbidden, forbidden, forbidden, forbidden, forbidden
+";
+
+    #[test]
+    fn what_the_history_says() {
+        let log = |call: &AppCall, second| call.log(at(second));
+        assert_eq!(log(&ringing(), 44), None);
+        assert_eq!(log(&ringing(), 45), Some((LogStatus::Missed, 0)));
+        assert_eq!(log(&running(), 100), None);
+        assert_eq!(log(&running(), 9999), Some((LogStatus::Completed, 3600)));
+        let hung_up = after(&running(), Act::Hangup, "ravi", "tablet", 52);
+        assert_eq!(log(&hung_up, 9999), Some((LogStatus::Completed, 42)));
+        for (reason, status) in [
+            (Reason::Rejected, LogStatus::Rejected),
+            (Reason::Busy, LogStatus::Missed),
+        ] {
+            let call = after(&ringing(), Act::Reject(reason), "ravi", "watch", 5);
+            assert_eq!(log(&call, 5), Some((status, 0)));
+        }
+        for reason in [Reason::Busy, Reason::Unavailable] {
+            let refused = ringing().refused(reason);
+            assert_eq!(log(&refused, 0), Some((LogStatus::Missed, 0)));
+        }
+        let reported = ringing().reported(LogStatus::Completed, 7, at(100));
+        assert_eq!(log(&reported, 100), Some((LogStatus::Completed, 7)));
+    }
+
+    /// A clock that is behind ends no call before it began.
+    #[test]
+    fn time_does_not_run_backwards() {
+        let ended = after(&running(), Act::Hangup, "asha", "phone", 3);
+        assert_eq!(ended.log(at(20)), Some((LogStatus::Completed, 0)));
+    }
+
+    #[test]
+    fn ids_survive_their_text() {
+        let id: AppCallId = "a.b-1.17".parse().unwrap();
+        assert_eq!((id.booking.as_str(), id.seq), ("a.b-1", 17));
+        assert_eq!(id.to_string(), "a.b-1.17");
+        for bad in ["", "a", "a.", ".1", "a.x", "a b.1", "a.-1"] {
+            assert!(bad.parse::<AppCallId>().is_err(), "{bad}");
+        }
+    }
+}
