@@ -165,7 +165,7 @@ impl Run {
             question_twice: dice.pick(&[0, 200]),
         };
         let plan = Plan {
-            actions: 5 + dice.up_to(9),
+            actions: 4 + dice.up_to(8),
             queue_holds: queue_holds && server_holds,
             server_holds,
             half_open: dice.chance(500),
