@@ -57,8 +57,8 @@ pub struct Tap {
 #[derive(Debug, Default)]
 struct Noted {
     seen: Vec<Seen>,
-    /// How many requests are let through before which break.
-    plan: Option<(usize, Break)>,
+    /// How many requests of which function are let through before which break.
+    plan: Option<(String, usize, Break)>,
     /// Attempts so far by the SDK's invocation id, in the order of their first.
     attempts: HashMap<String, (usize, u32)>,
 }
@@ -106,11 +106,11 @@ impl Tap {
         std::mem::take(&mut lock(&self.state).seen)
     }
 
-    /// Lets `after` requests through from now on and breaks the next one.
-    pub fn break_one(&self, after: usize, how: Break) {
+    /// Lets `after` requests of a function through from now on and breaks the next one.
+    pub fn break_one(&self, function: &str, after: usize, how: Break) {
         let mut state = lock(&self.state);
         state.attempts.clear();
-        state.plan = Some((after, how));
+        state.plan = Some((function.to_owned(), after, how));
         self.broken.send_replace(false);
     }
 
@@ -142,7 +142,7 @@ impl Line {
         let operation = operation.unwrap_or_default().to_owned();
         let function = text("authorization").and_then(access_key);
         let function = function.unwrap_or_default().to_owned();
-        let broken = self.breaks(text("amz-sdk-invocation-id"));
+        let broken = self.breaks(&function, text("amz-sdk-invocation-id"));
         if broken.is_some() {
             self.broken.send_replace(true);
         }
@@ -180,9 +180,10 @@ impl Line {
     }
 
     /// Whether this attempt is one to break, and how.
-    fn breaks(&self, invocation: Option<&str>) -> Option<Break> {
+    fn breaks(&self, function: &str, invocation: Option<&str>) -> Option<Break> {
         let mut state = lock(&self.state);
-        let (after, how) = state.plan?;
+        let plan = state.plan.clone();
+        let (_, after, how) = plan.filter(|(of, ..)| of == function)?;
         let next = state.attempts.len();
         let attempts = state
             .attempts

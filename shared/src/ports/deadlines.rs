@@ -97,3 +97,74 @@ impl AskLater for Deadlines {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::domain::app_call::{Act, Device, Times};
+    use crate::domain::booking::{Booking, Role, Status};
+    use crate::domain::time::add_seconds;
+
+    #[test]
+    fn a_question_comes_back_when_its_deadline_has_passed() {
+        let start: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let booking = Booking {
+            id: "b".parse().unwrap(),
+            user_id: "asha".into(),
+            user_name: "Asha".into(),
+            provider_id: "ravi".into(),
+            provider_name: "Ravi".into(),
+            service_name: "Plumbing".into(),
+            status: Status::Accepted,
+            created_at: start,
+            updated_at: start,
+        };
+        let times = Times {
+            ring: 45,
+            talk: 3600,
+            gone: 60,
+            retention: 86_400,
+        };
+        let device = |user: &str| Device {
+            user: user.to_owned(),
+            connection: format!("{user}'s"),
+        };
+        let ringing = AppCall::start(&booking, 7, Role::User, "asha's", None, &times, start);
+        let act = |call: &AppCall, act, user| call.apply(act, &device(user), start).unwrap().call;
+        let running = act(&ringing, Act::Accept, "ravi");
+        let gone = act(&running, Act::Gone, "asha");
+        let over = act(&running, Act::Hangup, "asha");
+        for (call, milliseconds, asked) in [
+            (&ringing, 0, Some((1, 45))),
+            // SQS counts whole seconds: rather late than too early.
+            (&ringing, 1, Some((1, 45))),
+            (&ringing, 44_000, Some((1, 1))),
+            (&ringing, 44_999, Some((1, 1))),
+            // A deadline that has passed is asked about at once.
+            (&ringing, 45_000, Some((1, 0))),
+            (&ringing, 99_000, Some((1, 0))),
+            // Longer than SQS can wait: in hops.
+            (&running, 0, Some((2, 900))),
+            (&running, 2_699_999, Some((2, 900))),
+            (&running, 2_701_000, Some((2, 899))),
+            // The nearest deadline.
+            (&gone, 0, Some((3, 60))),
+            (&over, 0, None),
+        ] {
+            let now = start + jiff::SignedDuration::from_millis(milliseconds);
+            let asked = asked.map(|(version, seconds)| {
+                let call_id = "b.7".to_owned();
+                (Question { call_id, version }, seconds)
+            });
+            assert_eq!(
+                Question::about(call, now),
+                asked,
+                "{milliseconds} ms: {call:?}"
+            );
+        }
+        // By a clock that is behind the one that it was made by.
+        let before = add_seconds(start, -1);
+        assert_eq!(Question::about(&ringing, before).unwrap().1, 46);
+    }
+}

@@ -154,7 +154,7 @@ async fn a_delete_that_breaks_is_done_or_not() {
             let booking = world.new_booking().await;
             let path = path(&booking);
             let delete = || world.api(Method::DELETE, &path, Some(&admin), None);
-            tap.break_one(request, how);
+            tap.break_one("booking-delete", request, how);
             let answer = delete().await;
             tap.mend();
             let items = world.items("BookingsTable", "pk", &booking.id).await.len();

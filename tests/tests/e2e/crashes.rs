@@ -46,7 +46,7 @@ async fn killed_at_every_request() {
                     world.initiate(&tag.code, &visitor, asking).await
                 }
             };
-            tap.break_one(n, Break::Silence);
+            tap.break_one(function, n, Break::Silence);
             let asking = ask(sid.clone(), visitor.clone());
             let killing = async {
                 tap.broken().await;

@@ -166,7 +166,7 @@ async fn a_message_that_one_callback_could_not_send_is_sent_by_the_next() {
     let ringing = [busy[0], busy[1], ("CallStatus", "ringing")];
     world.webhook(&dial.status, &ringing).await;
     // The first request records, the second reads the tag, the third takes it on.
-    tap.break_one(2, Break::Refused);
+    tap.break_one("status", 2, Break::Refused);
     let answer = world.webhook(&dial.status, &busy).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     tap.mend();

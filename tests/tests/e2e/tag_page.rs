@@ -203,7 +203,7 @@ async fn a_failure_of_ours_is_a_page_too() {
     let (world, tap) = World::tapped(1).await;
     let tag = world.new_tag().await;
     for how in BREAKS {
-        tap.break_one(0, how);
+        tap.break_one("tag-page", 0, how);
         let page = Page::get(&world, &tag.code).await;
         tap.mend();
         page.check_harmless();

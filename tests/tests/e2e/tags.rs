@@ -401,7 +401,7 @@ async fn a_delete_that_breaks_is_done_whole_or_not_at_all() {
     for request in 0..2 {
         for how in BREAKS {
             let tag = world.new_tag().await;
-            tap.break_one(request, how);
+            tap.break_one("tag-delete", request, how);
             let answer = delete(&tag.code).await;
             tap.mend();
             let items = world.items("TagsTable", "code", &tag.code).await.len();
