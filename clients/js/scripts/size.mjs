@@ -1,0 +1,37 @@
+// Prints what each entry of the package weighs in a page: bundled, minified, gzipped.
+// The core may weigh 8 kB at most.
+
+import { existsSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const LIMIT = 8192;
+const CORE = 'src/index.ts';
+const NOT_OURS = ['react', 'react-dom', 'react-native', 'react-native-webrtc'];
+
+async function weigh(entry, external) {
+  const built = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    jsx: 'automatic',
+    external,
+  });
+  return gzipSync(built.outputFiles[0].contents, { level: 9 }).length;
+}
+
+const core = await weigh(CORE, []);
+console.log(`@maskline/client: ${core} bytes gzipped, of ${LIMIT}`);
+for (const name of ['react', 'react-native']) {
+  const entry = [`src/${name}/index.ts`, `src/${name}/index.tsx`].find((path) => existsSync(path));
+  if (entry === undefined) continue;
+  const whole = await weigh(entry, NOT_OURS);
+  console.log(`@maskline/client/${name}: ${whole} bytes gzipped with what it uses of the core`);
+}
+if (core > LIMIT) {
+  console.error(`The core is ${core - LIMIT} bytes too big.`);
+  process.exitCode = 1;
+}

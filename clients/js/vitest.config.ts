@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+// A test that needs a page says so itself: `// @vitest-environment happy-dom`.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.{ts,tsx}'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
