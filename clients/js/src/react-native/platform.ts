@@ -25,34 +25,18 @@ export interface NativePlatformOptions {
   audioRoute?: AudioRoute;
 }
 
-/** Makes the `platform` of `createMaskline` for a React Native app. */
-export function createNativePlatform(options: NativePlatformOptions): Platform {
-  const { webrtc, storage = memory(), audioRoute } = options;
+/** Makes the `platform` of `createMaskline` for a React Native app. Sockets, requests and time are
+ * React Native's own. */
+export function createNativePlatform(options: NativePlatformOptions): Partial<Platform> {
+  const { webrtc, storage, audioRoute } = options;
   return {
-    WebSocket,
     RTCPeerConnection: webrtc.RTCPeerConnection,
     mediaDevices: webrtc.mediaDevices,
-    fetch: (...request) => fetch(...request),
-    clock: {
-      now: () => Date.now(),
-      setTimeout: (act, milliseconds) => setTimeout(act, milliseconds),
-      clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-    },
     storage,
-    random: Math.random,
     // react-native-webrtc plays what it receives; only the way to the ear is the app's.
     play: () => {
       audioRoute?.start();
       return { started: Promise.resolve(), stop: () => audioRoute?.stop() };
     },
-  };
-}
-
-function memory(): KeyValueStorage {
-  const values = new Map<string, string>();
-  return {
-    getItem: (key) => values.get(key) ?? null,
-    setItem: (key, value) => void values.set(key, value),
-    removeItem: (key) => void values.delete(key),
   };
 }

@@ -104,21 +104,21 @@ export const webLabels: Labels = {
 
   errors: {
     permission_denied:
-      'The microphone is blocked. Allow it for this page in the browser’s settings, then call again.',
-    device_not_found: 'No microphone was found. Connect one, then call again.',
-    device_in_use: 'Another program is using the microphone. Close that program, then call again.',
+      'The microphone is blocked. Allow it for this page in the browser’s settings, then try again.',
+    device_not_found: 'No microphone was found. Connect one, then try again.',
+    device_in_use: 'Another program is using the microphone. Close that program, then try again.',
     unsupported: 'This browser cannot hold calls here. Open the page over HTTPS in a current browser.',
-    media_failed: 'No sound gets through. Try another network, or turn a VPN off, then call again.',
-    offline: 'There is no connection. Check your network, then call again.',
-    bad_request: 'The call was refused. Reload the page, then call again.',
-    unauthorized: 'You are signed out. Sign in, then call again.',
+    media_failed: 'No sound gets through. Try another network, or turn a VPN off, then try again.',
+    offline: 'There is no connection. Check your network, then try again.',
+    bad_request: 'The call was refused. Reload the page, then try again.',
+    unauthorized: 'You are signed out. Sign in, then try again.',
     forbidden: 'You cannot make this call.',
     not_found: 'What this call is about does not exist any more.',
     conflict: 'This call is not possible now: one of you is in a call, or the booking is closed.',
-    rate_limited: 'Too many calls. Wait a minute, then call again.',
-    too_large: 'The call was refused. Reload the page, then call again.',
-    unavailable: 'The service does not answer right now. Call again in a moment.',
-    unknown: 'Something went wrong. Call again in a moment.',
+    rate_limited: 'Too many calls. Wait a minute, then try again.',
+    too_large: 'The call was refused. Reload the page, then try again.',
+    unavailable: 'The service does not answer right now. Try again in a moment.',
+    unknown: 'Something went wrong. Try again in a moment.',
   },
 };
 
@@ -129,11 +129,11 @@ export const nativeLabels: Labels = {
   errors: {
     ...webLabels.errors,
     permission_denied:
-      'The microphone is blocked. Allow it for this app in the phone’s settings, then call again.',
-    device_in_use: 'Another app is using the microphone. Close that app, then call again.',
-    unsupported: 'This version of the app cannot hold calls. Update it, then call again.',
-    bad_request: 'The call was refused. Start the app again, then call again.',
-    too_large: 'The call was refused. Start the app again, then call again.',
+      'The microphone is blocked. Allow it for this app in the phone’s settings, then try again.',
+    device_in_use: 'Another app is using the microphone. Close that app, then try again.',
+    unsupported: 'This version of the app cannot hold calls. Update it, then try again.',
+    bad_request: 'The call was refused. Start the app again, then try again.',
+    too_large: 'The call was refused. Start the app again, then try again.',
   },
 };
 

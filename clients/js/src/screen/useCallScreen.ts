@@ -101,7 +101,7 @@ function useCloseAfter(
 function act(call: Call, action: Exclude<Action, 'close'>): void {
   switch (action) {
     case 'accept':
-      return shownInSnapshot(call.accept());
+      return shownInSnapshot(call.accept({ video: call.getSnapshot().video }));
     case 'reject':
       return call.reject();
     case 'cancel':
