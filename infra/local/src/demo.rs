@@ -1,4 +1,4 @@
-//! What a newcomer finds: two tags, a booking, tokens, and lines to paste.
+//! What a newcomer finds: two tags, bookings, tokens, and lines to paste.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -64,24 +64,70 @@ pub struct DemoUser {
     pub token: String,
 }
 
+/// A booking as it is made; the first is the one that [`Demo::booking`] tells of.
+struct Booking {
+    id: &'static str,
+    user: (&'static str, &'static str),
+    provider: (&'static str, &'static str),
+    service: &'static str,
+    status: &'static str,
+}
+
+const ASHA: (&str, &str) = ("asha", "Asha");
+const RAVI: (&str, &str) = ("ravi", "Ravi");
+
+/// The demo apps are Asha's and Ravi's. The others have none open, so they are out of reach.
+const BOOKINGS: [Booking; 4] = [
+    Booking {
+        id: "demo-booking",
+        user: ASHA,
+        provider: RAVI,
+        service: "Bicycle repair",
+        status: "accepted",
+    },
+    Booking {
+        id: "demo-lesson",
+        user: ASHA,
+        provider: ("meera", "Meera"),
+        service: "Piano lesson",
+        status: "in_progress",
+    },
+    Booking {
+        id: "demo-wheel",
+        user: ("tom", "Tom"),
+        provider: RAVI,
+        service: "New front wheel",
+        status: "accepted",
+    },
+    Booking {
+        id: "demo-tune-up",
+        user: ASHA,
+        provider: RAVI,
+        service: "Spring tune-up",
+        status: "completed",
+    },
+];
+
+/// The tag of the demo apps' owner.
+const OWNER: (&str, &str) = ("owner-1", "demo-car");
+
 /// Puts the demo data through the HTTP API, with an admin's token. `None` where the
 /// stack cannot sign tokens, because the host application's keys are used.
 pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
-    let Some(secret) = stack.value("JWT_SECRET") else {
+    let Some(signer) = Signer::new(|name| stack.value(name)) else {
         return Ok(None);
     };
-    if stack.value("JWT_ALGORITHM").is_some_and(|a| a != "HS256") {
-        return Ok(None);
-    }
-    let token = |subject: &str, scope: Option<&str>| token(stack, secret, subject, scope);
-    let admin_token = token("admin", Some("maskline:admin"))?;
+    let admin_token = signer.token("admin", Some("maskline:admin"))?;
+    let client = http_client()?;
+    let base = stack.http_url();
     let shared = stack.value("TWILIO_PHONE_NUMBER").unwrap_or_default();
     let own = "+14155550111";
+    let (owner, car) = OWNER;
     let wanted = [
         (
-            "demo-car",
+            car,
             json!({
-                "ownerId": "owner-1", "ownerPhone": "+919876543210",
+                "ownerId": owner, "ownerPhone": "+919876543210",
                 "label": "Blue hatchback", "virtualNumber": own, "enabled": true,
             }),
         ),
@@ -93,10 +139,9 @@ pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
             }),
         ),
     ];
-    let client = http_client()?;
     let mut tags = Vec::new();
     for (code, tag) in wanted {
-        let url = format!("{}/api/v1/tags/{code}", stack.http_url());
+        let url = format!("{base}/api/v1/tags/{code}");
         let answer = put(&client, &url, &admin_token, &tag).await?;
         let shares = tag.get("virtualNumber").is_none();
         let extension = answer["extension"].as_str().map(str::to_owned);
@@ -109,29 +154,32 @@ pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
         tags.push(DemoTag {
             short_code: code.into(),
             owner_id: owner_id.into(),
-            owner_token: token(owner_id, None)?,
+            owner_token: signer.token(owner_id, None)?,
             number: if shares { shared.into() } else { own.into() },
             extension: extension.filter(|_| shares),
         });
     }
-    let (id, user, provider) = ("demo-booking", "asha", "ravi");
-    let url = format!("{}/api/v1/bookings/{id}", stack.http_url());
-    let booking = json!({
-        "userId": user, "userName": "Asha", "providerId": provider, "providerName": "Ravi",
-        "serviceName": "Bicycle repair", "status": "accepted",
-    });
-    put(&client, &url, &admin_token, &booking).await?;
-    let party = |id: &str| {
-        let token = token(id, None)?;
+    for booking in &BOOKINGS {
+        let url = format!("{base}/api/v1/bookings/{}", booking.id);
+        let body = json!({
+            "userId": booking.user.0, "userName": booking.user.1,
+            "providerId": booking.provider.0, "providerName": booking.provider.1,
+            "serviceName": booking.service, "status": booking.status,
+        });
+        put(&client, &url, &admin_token, &body).await?;
+    }
+    let party = |(id, _): (&str, &str)| {
+        let token = signer.token(id, None)?;
         Ok::<_, Error>(DemoUser {
             id: id.into(),
             token,
         })
     };
+    let [first, ..] = &BOOKINGS;
     let booking = DemoBooking {
-        id: id.into(),
-        user: party(user)?,
-        provider: party(provider)?,
+        id: first.id.into(),
+        user: party(first.user)?,
+        provider: party(first.provider)?,
     };
     Ok(Some(Demo {
         admin_token,
@@ -158,21 +206,67 @@ async fn put(client: &Client, url: &str, token: &str, body: &Value) -> Result<Va
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
-fn token(stack: &Stack, secret: &str, subject: &str, scope: Option<&str>) -> Result<String, Error> {
-    let expires = jiff::Timestamp::now().as_second() + TOKEN_SECONDS;
-    let mut claims = json!({ "sub": subject, "exp": expires });
-    for (claim, value) in [
-        ("scope", scope),
-        ("iss", stack.value("JWT_ISSUER")),
-        ("aud", stack.value("JWT_AUDIENCE")),
-    ] {
-        if let Some(value) = value {
-            claims[claim] = value.into();
+/// Signs tokens as the host application would.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    secret: String,
+    issuer: Option<String>,
+    audience: Option<String>,
+}
+
+impl Signer {
+    /// `None` where tokens are not signed with a secret that the stack knows.
+    pub(crate) fn new<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        if value("JWT_ALGORITHM").is_some_and(|algorithm| algorithm != "HS256") {
+            return None;
         }
+        Some(Self {
+            secret: value("JWT_SECRET")?.into(),
+            issuer: value("JWT_ISSUER").map(str::to_owned),
+            audience: value("JWT_AUDIENCE").map(str::to_owned),
+        })
     }
-    let key = EncodingKey::from_secret(secret.as_bytes());
-    encode(&Header::default(), &claims, &key)
-        .map_err(|error| Error::Demo(format!("a token could not be signed: {error}")))
+
+    fn token(&self, subject: &str, scope: Option<&str>) -> Result<String, Error> {
+        let expires = jiff::Timestamp::now().as_second() + TOKEN_SECONDS;
+        let mut claims = json!({ "sub": subject, "exp": expires });
+        for (claim, value) in [
+            ("scope", scope),
+            ("iss", self.issuer.as_deref()),
+            ("aud", self.audience.as_deref()),
+        ] {
+            if let Some(value) = value {
+                claims[claim] = value.into();
+            }
+        }
+        let key = EncodingKey::from_secret(self.secret.as_bytes());
+        encode(&Header::default(), &claims, &key)
+            .map_err(|error| Error::Demo(format!("a token could not be signed: {error}")))
+    }
+
+    /// What the demo apps start with, with new tokens.
+    pub(crate) fn page_config(&self, http_url: &str, websocket_url: &str) -> Result<Value, Error> {
+        let bookings = |of: &dyn Fn(&Booking) -> &str, person: &str| -> Vec<&str> {
+            let theirs = BOOKINGS.iter().filter(|booking| of(booking) == person);
+            theirs.map(|booking| booking.id).collect()
+        };
+        let (user, user_name) = ASHA;
+        let (provider, provider_name) = RAVI;
+        let (owner, tag) = OWNER;
+        Ok(json!({
+            "apiUrl": http_url,
+            "socketUrl": websocket_url,
+            "user": {
+                "id": user, "name": user_name, "token": self.token(user, None)?,
+                "bookings": bookings(&|booking| booking.user.0, user),
+            },
+            "provider": {
+                "id": provider, "name": provider_name, "token": self.token(provider, None)?,
+                "bookings": bookings(&|booking| booking.provider.0, provider),
+            },
+            "owner": { "id": owner, "token": self.token(owner, None)?, "tag": tag },
+        }))
+    }
 }
 
 /// The text that `make run` prints before `ready`.
@@ -196,6 +290,9 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     }
     writeln!(text, "  Store (DynamoDB)       {}\n", stack.store_url())?;
     if let Some(demo) = demo {
+        if stack.websocket().is_some() {
+            writeln!(text, "Demo apps, each in a tab of its own: {url}/demo\n")?;
+        }
         writeln!(text, "Demo tags")?;
         for tag in &demo.tags {
             let (code, owner, number) = (&tag.short_code, &tag.owner_id, &tag.number);

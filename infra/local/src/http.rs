@@ -99,15 +99,17 @@ impl Gateway {
         }
     }
 
-    /// Serves until `shutdown`, then lets running requests finish.
+    /// Serves until `shutdown`, then lets running requests finish. `besides` are routes
+    /// that are no function's.
     pub async fn serve(
         self,
         listener: TcpListener,
+        besides: Router,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        let router = Router::new()
-            .fallback(handle)
-            .with_state(Arc::new(self))
+        let functions = Router::new().fallback(handle).with_state(Arc::new(self));
+        let router = functions
+            .merge(besides)
             .into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, router)
             .with_graceful_shutdown(shutdown)

@@ -16,6 +16,7 @@
 
 mod cors;
 pub mod demo;
+mod demo_pages;
 mod error;
 pub mod event;
 mod faults;

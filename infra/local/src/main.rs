@@ -48,14 +48,14 @@ async fn run() -> Result<(), Error> {
 
 async fn welcome(stack: &Stack) -> Result<StateFile, Error> {
     let mut notes = String::new();
-    let demo = if stack.value("DEMO") == Some("off") {
-        None
-    } else {
+    let demo = if stack.demo_wanted() {
         let demo = demo::load(stack).await?;
         if demo.is_none() {
             notes.push_str("No demo data: there is no JWT_SECRET to sign tokens with.\n");
         }
         demo
+    } else {
+        None
     };
     let state = StateFile::write(stack, demo.as_ref())?;
     let text = demo::welcome(stack, demo.as_ref());

@@ -72,11 +72,25 @@ impl Settings {
         })
     }
 
+    /// Whether demo data and demo apps are wanted: DEMO is not `off`.
+    pub fn demo_wanted(&self) -> bool {
+        self.get("DEMO") != Some("off")
+    }
+
     /// Fills in the local defaults, once the addresses are known.
     pub fn set_defaults(&mut self, http_url: &str, carrier_url: Option<&str>) {
+        // The demo apps' pages, by either name of this machine.
+        let by_name = http_url.replacen("127.0.0.1", "localhost", 1);
+        let demo_origins = format!("{http_url},{by_name}");
+        let demo_origins = self.demo_wanted().then_some(demo_origins);
         self.defaults = LOCAL_DEFAULTS
             .into_iter()
             .chain([("PUBLIC_BASE_URL", http_url)])
+            .chain(
+                demo_origins
+                    .iter()
+                    .map(|origins| ("CORS_ORIGINS", origins.as_str())),
+            )
             .chain(carrier_url.map(|url| ("TWILIO_API_BASE_URL", url)))
             // Published keys stand instead of a shared secret, not beside it.
             .filter(|(name, _)| *name != "JWT_SECRET" || self.given("JWT_JWKS_URL").is_none())
@@ -185,6 +199,20 @@ mod tests {
         let mut keys = settings(&[("JWT_JWKS_URL", "https://example.com/keys")]);
         keys.set_defaults("http://127.0.0.1:1", None);
         assert_eq!(keys.get("JWT_SECRET"), None);
+    }
+
+    #[test]
+    fn the_demo_apps_may_open_sockets() {
+        let origins = |overrides: &[(&str, &str)]| {
+            let mut settings = settings(overrides);
+            settings.set_defaults("http://127.0.0.1:1", None);
+            settings.get("CORS_ORIGINS").map(str::to_owned)
+        };
+        let both = "http://127.0.0.1:1,http://localhost:1";
+        assert_eq!(origins(&[]).as_deref(), Some(both));
+        assert_eq!(origins(&[("DEMO", "off")]), None);
+        let own = "https://app.example.com";
+        assert_eq!(origins(&[("CORS_ORIGINS", own)]).as_deref(), Some(own));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Puts the parts together, and takes them down again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::demo::Signer;
+use crate::demo_pages::DemoPages;
 use crate::http::Gateway;
 use crate::lambda::{Function, Host, default_functions_dir};
 use crate::queue::Queues;
@@ -174,7 +177,20 @@ impl Stack {
             http_port,
             options.log.clone(),
         );
-        let http = Server::start(|stopping| gateway.serve(http, stopping));
+        let value = |name: &str| value(&plan, &settings, name);
+        let signer = Signer::new(value).filter(|_| settings.demo_wanted());
+        let pages = signer.map_or_else(Router::new, |signer| {
+            let root = options.template.parent().unwrap_or(Path::new(""));
+            let pages = DemoPages {
+                directory: root.join("clients/demo/dist"),
+                signer,
+                http_url: addresses.http.clone(),
+                websocket_url: addresses.websocket.clone(),
+                log: options.log.clone(),
+            };
+            pages.router()
+        });
+        let http = Server::start(|stopping| gateway.serve(http, pages, stopping));
         let websocket = plan
             .websocket
             .clone()
@@ -253,10 +269,12 @@ impl Stack {
     /// A template parameter's value by its name in the environment, or else
     /// another setting. Empty ones count as none.
     pub fn value(&self, name: &str) -> Option<&str> {
-        let parameter = self.plan.parameters.get(name).map(String::as_str);
-        parameter
-            .or_else(|| self.settings.get(name))
-            .filter(|value| !value.is_empty())
+        value(&self.plan, &self.settings, name)
+    }
+
+    /// Whether demo data and demo apps are wanted.
+    pub fn demo_wanted(&self) -> bool {
+        self.settings.demo_wanted()
     }
 
     /// The public address of a Function URL, by the name of the template's output.
@@ -320,6 +338,13 @@ impl Stack {
             })?,
         })
     }
+}
+
+fn value<'a>(plan: &'a Plan, settings: &'a Settings, name: &str) -> Option<&'a str> {
+    let parameter = plan.parameters.get(name).map(String::as_str);
+    parameter
+        .or_else(|| settings.get(name))
+        .filter(|value| !value.is_empty())
 }
 
 /// All functions. They end when this goes.

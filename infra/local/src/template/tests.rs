@@ -36,12 +36,14 @@ fn function(properties: &str) -> String {
 #[test]
 fn the_real_template_makes_a_plan() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
-    let plan = Template::read(&path)
-        .unwrap()
-        .resolve(local, &addresses())
-        .unwrap();
-
+    let template = Template::read(&path).unwrap();
+    let without_origins = |name: &str| local(name).filter(|_| name != "CORS_ORIGINS");
+    let plan = template.resolve(without_origins, &addresses()).unwrap();
     assert_eq!(plan.cors, None, "unless CORS_ORIGINS names some");
+
+    let plan = template.resolve(local, &addresses()).unwrap();
+    let origins = ["http://127.0.0.1:3000", "http://localhost:3000"];
+    assert_eq!(plan.cors.unwrap().allow_origins, origins, "the demo apps'");
     let connect = plan.functions.iter().find(|f| f.binary == "connect");
     let connect = connect.unwrap();
     assert_eq!(connect.id, "ConnectFunction");

@@ -384,6 +384,125 @@ async fn demo_data_comes_with_tokens_and_lines_to_paste() {
 }
 
 #[tokio::test]
+async fn the_demo_apps_are_served_as_built() {
+    let options = options("demo-pages");
+    let stack = Stack::start(options.clone()).await.unwrap();
+    let (client, url) = (client(), stack.http_url().to_owned());
+    let get = async |path: &str| {
+        let response = client.get(format!("{url}{path}")).send().await.unwrap();
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("cache-control"), "no-store", "{path}");
+        let (status, kind) = (response.status().as_u16(), header("content-type"));
+        (status, kind, response.text().await.unwrap())
+    };
+    let (status, _, text) = get("/demo").await;
+    assert_eq!(status, 503);
+    assert!(text.contains("make demo-apps"), "{text}");
+
+    let root = options.template.parent().unwrap().join("clients/demo");
+    std::fs::create_dir_all(root.join("dist/assets")).unwrap();
+    for (name, text) in [
+        ("dist/index.html", "index"),
+        ("dist/user.html", "user"),
+        ("dist/assets/app.js", "app"),
+        ("dist/assets/app.css", "looks"),
+        ("dist/.hidden.js", "hidden"),
+        ("secret.js", "secret"),
+    ] {
+        std::fs::write(root.join(name), text).unwrap();
+    }
+    for (path, kind, text) in [
+        ("/demo", "text/html; charset=utf-8", "index"),
+        ("/demo/", "text/html; charset=utf-8", "index"),
+        ("/demo/user", "text/html; charset=utf-8", "user"),
+        (
+            "/demo/assets/app.js?v=1",
+            "text/javascript; charset=utf-8",
+            "app",
+        ),
+        ("/demo/assets/app.css", "text/css; charset=utf-8", "looks"),
+    ] {
+        let expected = (200, kind.to_owned(), text.to_owned());
+        assert_eq!(get(path).await, expected, "{path}");
+    }
+    for path in [
+        "/demo/nobody",
+        "/demo/assets",
+        "/demo/assets/",
+        "/demo/assets/app.exe",
+        "/demo/.hidden.js",
+        "/demo/%2e%2e/secret.js",
+        "/demo/..%2fsecret.js",
+        "/demo/assets/..%2f..%2f..%2fsecret.js",
+        "/demo//etc/hosts.js",
+        "/demo/%2Fetc%2Fhosts.js",
+        "/demo/user.html%00.js",
+    ] {
+        assert_eq!(get(path).await.0, 404, "{path}");
+    }
+    stack.stop().await;
+
+    let stack = Stack::start(options.with("DEMO", "off")).await.unwrap();
+    for path in ["/demo", "/demo/user", "/demo/config.json"] {
+        let response = client.get(format!("{}{path}", stack.http_url())).send();
+        assert_eq!(response.await.unwrap().status(), 404, "{path}");
+    }
+    stack.stop().await;
+}
+
+/// A client that would otherwise tidy `..` away sends these paths as they are.
+#[tokio::test]
+async fn no_path_leads_out_of_the_demo_apps() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let options = options("demo-traversal");
+    let root = options.template.parent().unwrap().join("clients/demo");
+    std::fs::create_dir_all(root.join("dist")).unwrap();
+    std::fs::write(root.join("dist/index.html"), "index").unwrap();
+    std::fs::write(root.join("secret.js"), "secret").unwrap();
+    let stack = Stack::start(options).await.unwrap();
+    let address = stack.http_url().trim_start_matches("http://").to_owned();
+    for path in [
+        "/demo/../secret.js",
+        "/demo/x/../../secret.js",
+        "/demo/./../secret.js",
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn the_demo_apps_get_addresses_and_new_tokens() {
+    let stack = start("demo-config").await;
+    let url = format!("{}/demo/config.json", stack.http_url());
+    let response = client().get(&url).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let config: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(config["apiUrl"], stack.http_url());
+    assert_eq!(config["owner"]["tag"], "demo-car");
+    let secret = DecodingKey::from_secret(stack.value("JWT_SECRET").unwrap().as_bytes());
+    for (role, subject) in [("user", "asha"), ("provider", "ravi"), ("owner", "owner-1")] {
+        let token = config[role]["token"].as_str().unwrap();
+        let claims = decode::<Value>(token, &secret, &Validation::default()).unwrap();
+        assert_eq!(claims.claims["sub"], subject);
+        assert_eq!(claims.claims.get("scope"), None);
+        let bookings = config[role]["bookings"].as_array();
+        assert!(role == "owner" || bookings.unwrap().contains(&json!("demo-booking")));
+    }
+    // A name of somebody else's that points to this machine.
+    let rebound = client().get(&url).header("host", "elsewhere.example:3000");
+    assert_eq!(rebound.send().await.unwrap().status(), 403);
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
