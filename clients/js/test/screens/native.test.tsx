@@ -21,7 +21,7 @@ function become(patch: Partial<CallSnapshot>) {
   act(() => call.becomes(patch));
 }
 
-const buttons = () => screen.queryAllByRole('button').map((element) => element.ariaLabel);
+const buttons = () => screen.queryAllByRole('button').map((element) => element.getAttribute('aria-label'));
 const press = (name: string) => fireEvent.click(screen.getByRole('button', { name }));
 
 describe('CallScreen', () => {

@@ -1,0 +1,87 @@
+/** The app of a tag's owner: the tag, and who called. */
+
+import { type ReactNode, useCallback } from 'react';
+
+import { clockTime, useIncomingCall } from '@maskline/client/react';
+
+import type { PhoneCall, Tag } from './api.js';
+import { type AppProps, Moment, Notice, Section, start } from './app.js';
+import { usePolled } from './usePolled.js';
+
+start({ role: 'owner', title: 'Tag owner’s app', App: OwnerApp });
+
+function OwnerApp({ config, api }: AppProps): ReactNode {
+  const code = config.owner.tag;
+  const incoming = useIncomingCall();
+  const tag = usePolled(useCallback(() => api.tag(code), [api, code]));
+  const calls = usePolled(
+    useCallback(() => api.tagCalls(code), [api, code]),
+    incoming?.callId,
+  );
+  return (
+    <main className="columns">
+      <Section title="Your tag">
+        {tag.problem && <Notice>The tag could not be read. {tag.problem}</Notice>}
+        {tag.data && <TagCard tag={tag.data} />}
+      </Section>
+      <Section title="Who called">
+        {calls.problem && <Notice>Calls could not be read. {calls.problem}</Notice>}
+        {calls.data?.length === 0 && <p className="empty">Nobody yet.</p>}
+        <ul className="rows">
+          {calls.data?.map((call) => <VisitorRow key={call._id} call={call} />)}
+        </ul>
+      </Section>
+    </main>
+  );
+}
+
+function TagCard({ tag }: { tag: Tag }): ReactNode {
+  return (
+    <div className="tag">
+      <p className="tag-label">{tag.label}</p>
+      <dl>
+        <dt>Code</dt>
+        <dd>{tag.shortCode}</dd>
+        {tag.virtualNumber && <dt>Visitors dial</dt>}
+        {tag.virtualNumber && <dd>{tag.virtualNumber}</dd>}
+        <dt>Rings your phone</dt>
+        <dd>{tag.ownerPhone}</dd>
+        <dt>Calls</dt>
+        <dd>{tag.enabled ? 'Taken' : 'Switched off'}</dd>
+      </dl>
+      <a className="link" href={`/t/${tag.shortCode}`} target="_blank" rel="noreferrer">
+        See what a visitor sees
+      </a>
+    </div>
+  );
+}
+
+const STATUS: Record<string, string> = {
+  initiated: 'Calling',
+  ringing: 'Ringing',
+  'in-progress': 'Talking',
+  failed: 'Failed',
+  busy: 'You were busy',
+  'no-answer': 'Missed',
+  canceled: 'Gave up',
+};
+
+function VisitorRow({ call }: { call: PhoneCall }): ReactNode {
+  const { visitorPhone, status, duration } = call;
+  const missed = status === 'no-answer' || status === 'busy';
+  return (
+    <li className="row" data-missed={missed}>
+      <span className="arrow" role="img" aria-label="Incoming">
+        ↙
+      </span>
+      <div className="what">
+        <strong>{visitorPhone === 'anonymous' ? 'Number withheld' : visitorPhone}</strong>
+        <span>By phone</span>
+      </div>
+      <div className="when">
+        <span>{status === 'completed' ? clockTime(duration) : (STATUS[status] ?? status)}</span>
+        <Moment at={call.createdAt} />
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,3 @@
+import { startPartyApp } from './parties.js';
+
+startPartyApp('user', 'Asha’s app');
