@@ -431,7 +431,6 @@ async fn the_demo_apps_are_served_as_built() {
         "/demo/assets/",
         "/demo/assets/app.exe",
         "/demo/.hidden.js",
-        "/demo/%2e%2e/secret.js",
         "/demo/..%2fsecret.js",
         "/demo/assets/..%2f..%2f..%2fsecret.js",
         "/demo//etc/hosts.js",
@@ -463,6 +462,7 @@ async fn no_path_leads_out_of_the_demo_apps() {
     let address = stack.http_url().trim_start_matches("http://").to_owned();
     for path in [
         "/demo/../secret.js",
+        "/demo/%2e%2e/secret.js",
         "/demo/x/../../secret.js",
         "/demo/./../secret.js",
     ] {
