@@ -9,7 +9,7 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: run
-run: build-dev ## Start the whole stack on this machine, with demo data
+run: build-dev demo-apps ## Start the whole stack on this machine, with demo data
 	@exec target/debug/maskline-local
 
 .PHONY: call
@@ -60,6 +60,33 @@ $(SAM_READY): infra/requirements.txt
 	.venv/bin/pip install --quiet --requirement infra/requirements.txt
 	@touch $@
 
+CLIENT := clients/js
+DEMO := clients/demo
+CLIENT_INSTALLED := $(CLIENT)/node_modules/.package-lock.json
+CLIENT_BUILT := $(CLIENT)/dist/.built
+# A package that is packed and copied is installed again when it has changed.
+DEMO_INSTALLED := $(DEMO)/node_modules/.installed
+
+.PHONY: demo-apps
+demo-apps: $(DEMO)/dist/index.html ## Build the demo apps that `make run` serves at /demo
+
+$(CLIENT_INSTALLED): $(CLIENT)/package.json $(CLIENT)/package-lock.json
+	npm ci --prefix $(CLIENT) --no-audit --no-fund
+	@touch $@
+
+$(CLIENT_BUILT): $(CLIENT_INSTALLED) $(CLIENT)/tsconfig.json $(CLIENT)/tsconfig.build.json $(shell find $(CLIENT)/src -type f)
+	npm run --silent build --prefix $(CLIENT)
+	@touch $@
+
+$(DEMO_INSTALLED): $(DEMO)/package.json $(DEMO)/package-lock.json $(CLIENT_BUILT)
+	npm ci --prefix $(DEMO) --no-audit --no-fund
+	@touch $@
+
+$(DEMO)/dist/index.html: $(DEMO_INSTALLED) $(DEMO)/build.mjs $(DEMO)/tsconfig.json $(shell find $(DEMO)/src -type f)
+	npm run --silent typecheck --prefix $(DEMO)
+	npm run --silent build --prefix $(DEMO)
+	@touch $@
+
 FUNCTIONS := $(notdir $(wildcard functions/*))
 BENCH_NODE := infra/bench/node
 
@@ -76,4 +103,4 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	rm -rf target .venv .aws-sam
+	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules
