@@ -68,7 +68,7 @@ function useCallWhere(
   holds: (snapshot: CallSnapshot) => boolean,
 ): Call | undefined {
   const subscribe = useCallback(
-    (listener: () => void) => (client ? subscribeToCalls(client, listener) : nothing),
+    (listener: () => void) => subscribeToCalls(client, listener),
     [client],
   );
   const find = () => client?.calls().find((call) => holds(call.getSnapshot()));
@@ -76,7 +76,11 @@ function useCallWhere(
 }
 
 /** Calls back when a call comes or goes, and when one changes. */
-function subscribeToCalls(client: Maskline, listener: () => void): () => void {
+export function subscribeToCalls(
+  client: Maskline | undefined,
+  listener: () => void,
+): () => void {
+  if (client === undefined) return nothing;
   let calls: (() => void)[] = [];
   const unsubscribe = () => calls.forEach((stop) => stop());
   const follow = () => {

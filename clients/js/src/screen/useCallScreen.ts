@@ -1,8 +1,8 @@
 /** What the call screens of the web and of React Native have in common: everything but looks. */
 
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useSyncExternalStore } from 'react';
 
-import { NO_CALL, useLiveCall, useSnapshot } from '../hooks/hooks.js';
+import { NO_CALL, subscribeToCalls, useSnapshot } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
 import type { Call, CallSnapshot, Maskline } from '../types.js';
 import { type LabelOverrides, type Labels, withOverrides } from './labels.js';
@@ -69,21 +69,39 @@ function useShownCall(
   client: Maskline | undefined,
   bookingId: string | undefined,
 ): { call: Call | undefined; dismiss: () => void } {
-  const anyLive = useLiveCall(bookingId === undefined ? client : undefined);
-  const own = useMemo(
-    () => (bookingId === undefined ? undefined : client?.call(bookingId)),
-    [client, bookingId],
-  );
-  const ownSnapshot = useSnapshot(own ?? NO_CALL);
-  const live = own && isLive(ownSnapshot) ? own : anyLive;
+  const last = useMemo(() => lastCall(client, bookingId), [client, bookingId]);
+  const call = useSyncExternalStore(last.subscribe, last.get, () => undefined);
+  return { call, dismiss: last.dismiss };
+}
 
-  const [shown, setShown] = useState<Call>();
-  if (live !== undefined && live !== shown) setShown(live);
-  const dismiss = useCallback(() => setShown(undefined), []);
-  const call = live ?? shown;
-  // After a sign-out the calls of the former client are no longer anybody's.
-  const known = call && client?.call(call.bookingId) === call;
-  return { call: known ? call : undefined, dismiss };
+/** Remembers the last call that was live, also one that ends before anything has been rendered. */
+function lastCall(client: Maskline | undefined, bookingId: string | undefined) {
+  let last: Call | undefined;
+  const listeners = new Set<() => void>();
+  const isOurs = (call: Call) => bookingId === undefined || call.bookingId === bookingId;
+  const get = () => {
+    const live = client?.calls().find((call) => isOurs(call) && isLive(call.getSnapshot()));
+    last = live ?? last;
+    return last;
+  };
+  return {
+    get,
+    subscribe(listener: () => void) {
+      listeners.add(listener);
+      const stop = subscribeToCalls(client, () => {
+        get();
+        listener();
+      });
+      return () => {
+        listeners.delete(listener);
+        stop();
+      };
+    },
+    dismiss() {
+      last = undefined;
+      for (const listener of listeners) listener();
+    },
+  };
 }
 
 function useCloseAfter(

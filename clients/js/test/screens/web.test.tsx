@@ -174,6 +174,16 @@ describe('CallScreen', () => {
     expect(announced()).toBe('Incoming call');
   });
 
+  it('shows a call that has ended before it could be drawn', () => {
+    show();
+    act(() => {
+      call.becomes({ status: 'calling', direction: 'outgoing' });
+      const error = { code: 'unsupported', message: '' } as const;
+      call.becomes({ status: 'ended', reason: 'failed', error });
+    });
+    expect(announced()).toMatch(/^The call could not begin\. This browser cannot hold calls/);
+  });
+
   it('shows a new call in place of an ended one that nobody has closed', () => {
     show();
     become(CONNECTED);
