@@ -29,6 +29,7 @@ struct Answer<'a> {
 
 impl Function for History {
     const NAME: &'static str = "history";
+    const AT_ONCE: usize = 2;
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         Ok(History {

@@ -71,11 +71,14 @@ struct Asked {
 
 impl Function for Initiate {
     const NAME: &'static str = "initiate";
+    const AT_ONCE: usize = 2;
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         let env = &start.env;
+        let carrier = env.twilio()?;
+        carrier.prepare();
         Ok(Initiate {
-            carrier: env.twilio()?,
+            carrier,
             tags: start.tags()?,
             calls: start.calls()?,
             rate_limits: start.rate_limits()?,

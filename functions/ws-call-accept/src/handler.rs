@@ -31,6 +31,10 @@ impl SocketFunction for Accept {
         Some(&self.switchboard.deliver)
     }
 
+    fn queue(&self) -> Option<&Deadlines> {
+        Some(&self.switchboard.queue)
+    }
+
     async fn handle(&self, message: &Message) -> Result<Response, Error> {
         let frame = message.frame::<CallRef>()?;
         let board = &self.switchboard;

@@ -25,6 +25,7 @@ pub struct InitiateRoute {
 
 impl SocketFunction for InitiateRoute {
     const NAME: &'static str = "ws-call-initiate";
+    const AT_ONCE: usize = 3;
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         Ok(InitiateRoute {
@@ -41,6 +42,10 @@ impl SocketFunction for InitiateRoute {
 
     fn deliver(&self) -> Option<&ApiGateway> {
         Some(&self.switchboard.deliver)
+    }
+
+    fn queue(&self) -> Option<&Deadlines> {
+        Some(&self.switchboard.queue)
     }
 
     async fn handle(&self, message: &Message) -> Result<Response, Error> {

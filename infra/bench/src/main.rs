@@ -4,6 +4,7 @@
 //!
 //! Every function of the template is measured; one without an event here is an
 //! error. The table goes to standard output, the same as JSON to `target/bench.json`.
+//! Functions named on the command line are measured alone, and `--quick` in fewer rounds.
 
 mod cost;
 mod error;
@@ -21,7 +22,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use cost::PRICES;
 use error::Error;
-use measure::{Bench, Rounds};
+use measure::{Bench, Figures, Rounds};
 use report::{Call, Kind, Report};
 use throttle::Means;
 use world::{Purpose, Step, World};
@@ -52,14 +53,16 @@ const QUICK: Rounds = Rounds {
 };
 
 fn main() -> ExitCode {
-    let rounds = match std::env::args().nth(1).as_deref() {
+    let mut only: Vec<String> = std::env::args().skip(1).collect();
+    let quick = only.iter().position(|argument| argument == "--quick");
+    let rounds = match quick.map(|place| only.remove(place)) {
         None => ROUNDS,
-        Some("--quick") => QUICK,
-        Some(_) => {
-            eprintln!("usage: maskline-bench [--quick]");
-            return ExitCode::FAILURE;
-        }
+        Some(_) => QUICK,
     };
+    if only.iter().any(|argument| argument.starts_with('-')) {
+        eprintln!("usage: maskline-bench [--quick] [FUNCTION ...]");
+        return ExitCode::FAILURE;
+    }
     // The store has a thread of its own, the function a process: one more thread for
     // everything else is enough, and saves it the company of others.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
         .build();
     let done = runtime
         .map_err(Error::io("the runtime"))
-        .and_then(|runtime| runtime.block_on(run(rounds)));
+        .and_then(|runtime| runtime.block_on(run(rounds, &only)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -77,7 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(rounds: Rounds) -> Result<(), Error> {
+async fn run(rounds: Rounds, only: &[String]) -> Result<(), Error> {
     if cfg!(debug_assertions) {
         let problem = "a debug build measures nothing that ships; use make bench";
         return Err(Error::Needs(problem.into()));
@@ -98,11 +101,23 @@ async fn run(rounds: Rounds) -> Result<(), Error> {
     }
     more_open_files();
     let template = Path::new(ROOT).join("template.yaml");
+    let processes = PROCESSES;
+    if !only.is_empty() {
+        let world = World::start(&template, &functions_dir, Purpose::Timing { processes }).await?;
+        let bench = Bench {
+            world: &world,
+            means,
+            rounds,
+        };
+        let figures = measure_some(&bench, &functions_dir, only).await;
+        world.stop().await;
+        print!("{}", report::table(&figures?));
+        return Ok(());
+    }
     let world = World::start(&template, &functions_dir, Purpose::Counting).await?;
     let counts = Counts::take(&world).await;
     world.stop().await;
     let counts = counts?;
-    let processes = PROCESSES;
     let world = World::start(&template, &functions_dir, Purpose::Timing { processes }).await?;
     let bench = Bench {
         world: &world,
@@ -159,6 +174,23 @@ impl Counts {
             ],
         })
     }
+}
+
+/// The figures of single functions, for those who work on them.
+async fn measure_some(
+    bench: &Bench<'_>,
+    functions_dir: &Path,
+    only: &[String],
+) -> Result<Vec<Figures>, Error> {
+    let plan = bench.world.plan();
+    let mut measured = Vec::new();
+    for name in only {
+        let function = plan.functions.iter().find(|f| &f.binary == name);
+        let function = function.ok_or_else(|| Error::Needs(format!("no function {name}")))?;
+        let figures = bench.measure("Rust", function, functions_dir, name);
+        measured.push(figures.await?);
+    }
+    Ok(measured)
 }
 
 async fn report(

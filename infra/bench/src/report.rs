@@ -293,7 +293,7 @@ impl fmt::Display for Report {
             self.throttle,
             self.throttled_share * 100.0
         )?;
-        self.functions(out)?;
+        writeln!(out, "{}", table(self.functions.iter().chain(&self.node)))?;
         self.store(out)?;
         for call in &self.calls {
             call.write(out)?;
@@ -322,43 +322,44 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    fn functions(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new([
-            "function",
-            "",
-            "size MB",
-            "zip MB",
-            "start ms",
-            "first ms",
-            "at 128 MB",
-            "p95",
-            "waited",
-            "warm ms",
-            "p95",
-            "at 128 MB",
-            "RSS MB",
+/// Sizes and times, a row a function.
+pub fn table<'a>(figures: impl IntoIterator<Item = &'a Figures>) -> impl fmt::Display {
+    let mut table = Table::new([
+        "function",
+        "",
+        "size MB",
+        "zip MB",
+        "start ms",
+        "first ms",
+        "at 128 MB",
+        "p95",
+        "waited",
+        "warm ms",
+        "p95",
+        "at 128 MB",
+        "RSS MB",
+    ]);
+    for f in figures {
+        table.row([
+            f.function.clone(),
+            f.runtime.into(),
+            format!("{:.2}", mb(f.binary_bytes)),
+            format!("{:.2}", mb(f.zipped_bytes)),
+            format!("{:.2}", f.start.median),
+            format!("{:.2}", f.first.median),
+            format!("{:.2}", f.first_throttled.median),
+            format!("{:.2}", f.first_throttled.p95),
+            format!("{}/{}", f.first_waited, f.first_throttled.count),
+            format!("{:.2}", f.warm.median),
+            format!("{:.2}", f.warm.p95),
+            format!("{:.2}", f.warm_throttled.median),
+            format!("{:.1}", mb(f.resident_bytes)),
         ]);
-        for f in self.functions.iter().chain(&self.node) {
-            table.row([
-                f.function.clone(),
-                f.runtime.into(),
-                format!("{:.2}", mb(f.binary_bytes)),
-                format!("{:.2}", mb(f.zipped_bytes)),
-                format!("{:.2}", f.start.median),
-                format!("{:.2}", f.first.median),
-                format!("{:.2}", f.first_throttled.median),
-                format!("{:.2}", f.first_throttled.p95),
-                format!("{}/{}", f.first_waited, f.first_throttled.count),
-                format!("{:.2}", f.warm.median),
-                format!("{:.2}", f.warm.p95),
-                format!("{:.2}", f.warm_throttled.median),
-                format!("{:.1}", mb(f.resident_bytes)),
-            ]);
-        }
-        writeln!(out, "{table}")
     }
+    table
+}
 
+impl Report {
     fn store(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "One invocation of each, as in the table above\n")?;
         writeln!(out, "{}", steps_table(&self.store))

@@ -11,7 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts logging at the level that Lambda's configuration names
 /// (`AWS_LAMBDA_LOG_LEVEL`), INFO by default. Finer levels show this crate's own
-/// lines only.
+/// lines only, and are not in a release build at all: without the libraries' a function is
+/// a tenth smaller.
 pub fn start() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
         .ok()

@@ -54,6 +54,9 @@ pub trait Function: Sized + 'static {
     /// the store opens, at the full speed that Lambda grants a start.
     fn prepare() {}
 
+    /// How many requests to the store it has under way at once.
+    const AT_ONCE: usize = 1;
+
     /// The table that most requests begin with, so that its connection is open.
     fn first_table(&self) -> Table<'_>;
 
@@ -93,10 +96,10 @@ impl Start {
         Ok(self.dynamodb.get_or_init(|| client).clone())
     }
 
-    /// Opens the connection to the store, unless the function needs none.
-    async fn warm_up(&self, table: Table<'_>) -> Result<(), ConfigError> {
+    /// Opens connections to the store, unless the function needs none.
+    async fn warm_up(&self, table: Table<'_>, at_once: usize) -> Result<(), ConfigError> {
         if !matches!(table, Table::None) {
-            store::warm_up(&self.dynamodb()?, table).await;
+            store::warm_up(&self.dynamodb()?, table, at_once).await;
         }
         Ok(())
     }
@@ -230,7 +233,7 @@ pub fn run<F: Function>() -> ExitCode {
     let ran = serve(
         F::init,
         async |start, function: &F| {
-            start.warm_up(function.first_table()).await?;
+            start.warm_up(function.first_table(), F::AT_ONCE).await?;
             preparing.join().map_err(|_| "a panic while preparing")?;
             Ok(())
         },

@@ -58,7 +58,7 @@ struct Failure {
 pub fn run<F: QueueFunction>() -> ExitCode {
     let ran = serve(
         F::init,
-        async |start, function: &F| Ok(start.warm_up(function.first_table()).await?),
+        async |start, function: &F| Ok(start.warm_up(function.first_table(), 1).await?),
         async |function, event| answer(function, event).await,
     );
     finish(F::NAME, ran)

@@ -15,6 +15,7 @@ use super::{Start, finish, serve, within_limits};
 use crate::access::config::ConfigError;
 use crate::access::error::Error;
 use crate::domain::signaling::{Frame, FrameId, Sent};
+use crate::ports::deadlines::Deadlines;
 use crate::ports::delivery::{ApiGateway, Deliver};
 use crate::ports::store::Table;
 
@@ -26,11 +27,19 @@ pub trait SocketFunction: Sized + 'static {
     /// Reads the configuration and takes what clients it needs.
     fn init(start: &Start) -> Result<Self, ConfigError>;
 
+    /// How many requests to the store it has under way at once.
+    const AT_ONCE: usize = 1;
+
     /// The table that most frames begin with, so that its connection is open.
     fn first_table(&self) -> Table<'_>;
 
     /// What sends its answers; `$connect` has nobody to send to yet.
     fn deliver(&self) -> Option<&ApiGateway>;
+
+    /// The queue that most of its frames make it send to.
+    fn queue(&self) -> Option<&Deadlines> {
+        None
+    }
 
     /// Handles one frame. What a route answers reaches nobody but for `$connect`:
     /// frames are posted.
@@ -63,8 +72,13 @@ pub fn run<F: SocketFunction>() -> ExitCode {
                         open(deliver).await;
                     }
                 };
+                let queue = async {
+                    if let Some(queue) = function.queue() {
+                        queue.open().await;
+                    }
+                };
                 let table = function.first_table();
-                Ok(join!(way_out, start.warm_up(table)).1?)
+                Ok(join!(way_out, queue, start.warm_up(table, F::AT_ONCE)).2?)
             },
             async |function, event| answer(function, event).await,
         ),

@@ -74,6 +74,14 @@ impl Deadlines {
             url: url.into(),
         }
     }
+
+    /// Opens the connection by sending a message that SQS refuses, for it is empty.
+    pub async fn open(&self) {
+        let empty = self.client.send_message().queue_url(&self.url);
+        if let Err(error) = empty.message_body("").send().await {
+            tracing::debug!(code = error.code(), "the empty message failed");
+        }
+    }
 }
 
 impl AskLater for Deadlines {

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use futures_util::future::join_all;
 
 pub mod app_calls;
 pub mod bookings;
@@ -72,10 +73,14 @@ impl StoreError {
     }
 }
 
-/// Sends one cheap read whose answer does not matter, so that the connection is
-/// open before the first request: during init Lambda grants a full core, later
-/// only the share that the function's memory buys.
-pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
+/// Sends cheap reads whose answers do not matter, as many as the function has under
+/// way at once, so that their connections are open before the first request: during
+/// init Lambda grants a full core, later only the share that the function's memory buys.
+pub async fn warm_up(client: &aws_sdk_dynamodb::Client, table: Table<'_>, at_once: usize) {
+    join_all((0..at_once).map(|_| read_nothing(client, table))).await;
+}
+
+async fn read_nothing(client: &aws_sdk_dynamodb::Client, table: Table<'_>) {
     let request = match table {
         Table::Tags(name) | Table::RateLimits(name) | Table::Bookings(name) => {
             client.get_item().table_name(name).key("pk", text("-"))

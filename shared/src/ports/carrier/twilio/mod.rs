@@ -41,6 +41,13 @@ impl Twilio {
             web: Web::new(rest::TIMEOUT),
         }
     }
+
+    /// Makes the client of the REST API ahead of the first request, for a function whose
+    /// every request needs it: a start has a whole core. The first request says what
+    /// fails here.
+    pub fn prepare(&self) {
+        let _ = self.web.client();
+    }
 }
 
 impl Carrier for Twilio {
