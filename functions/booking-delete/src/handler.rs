@@ -2,6 +2,7 @@ use maskline::access::auth::Tokens;
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::booking::BookingId;
+use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
 use maskline::lambda::{Function, Start};
 use maskline::ports::store::{Table, bookings::Bookings};
@@ -31,7 +32,7 @@ impl Function for BookingDelete {
             return Err(Error::Forbidden("only an admin may delete bookings"));
         }
         let id: BookingId = request.path_parameter("bookingId")?;
-        if self.bookings.delete(&id).await? {
+        if self.bookings.delete(&id, Timestamp::now()).await? {
             Ok(Response::no_content())
         } else {
             Err(Error::NotFound("booking"))

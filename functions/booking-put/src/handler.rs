@@ -57,6 +57,10 @@ impl Function for BookingPut {
 
 fn read(request: &Request, now: Timestamp) -> Result<Booking, Error> {
     let id: BookingId = request.path_parameter("bookingId")?;
+    if id.is_visit() {
+        let problem = "begins like a visit's; choose another one";
+        return Err(Error::field("bookingId", problem));
+    }
     let body: Body = request.json()?;
     if body.booking_id.is_some_and(|given| given != id.as_str()) {
         return Err(Error::field("bookingId", "is another one in the path"));
@@ -69,6 +73,8 @@ fn read(request: &Request, now: Timestamp) -> Result<Booking, Error> {
         provider_name: name("providerName", &body.provider_name)?,
         service_name: name("serviceName", &body.service_name)?,
         status: body.status,
+        open_until: None,
+        expires_at: None,
         created_at: now,
         updated_at: now,
     };

@@ -40,14 +40,14 @@ impl Function for CallHistory {
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
         let who = self.tokens.check(request.header("authorization")).await?;
         let id: BookingId = request.path_parameter("bookingId")?;
-        let booking = self.bookings.get(&id).await?;
+        let now = Timestamp::now();
+        let booking = self.bookings.get(&id, now).await?;
         let booking = booking.ok_or(Error::NotFound("booking"))?;
         if !who.admin && booking.role_of(&who.user_id).is_none() {
             return Err(Error::Forbidden(
                 "only the booking's two parties may read it",
             ));
         }
-        let now = Timestamp::now();
         // A booking may have had other parties: their calls are theirs.
         let shown = |call: &AppCall| who.admin || call.side_of(&who.user_id).is_some();
         let calls = self.calls.history(&id, now).await?;

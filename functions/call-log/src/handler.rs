@@ -66,14 +66,14 @@ impl Function for CallLog {
             let problem = format_args!("must be a whole number from 0 to {LONGEST}");
             return Err(Error::field("duration", problem));
         }
-        let booking = self.bookings.get(&body.booking_id).await?;
+        let now = Timestamp::now();
+        let booking = self.bookings.get(&body.booking_id, now).await?;
         let booking = booking.ok_or(Error::NotFound("booking"))?;
         if booking.role_of(&who.user_id).is_none() {
             return Err(Error::Forbidden(
                 "only the booking's two parties may report",
             ));
         }
-        let now = Timestamp::now();
         if let Some(row) = self.named(&body, &who.user_id, now).await? {
             return Response::success(200, &row);
         }

@@ -2,6 +2,7 @@ use maskline::access::auth::Tokens;
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::booking::{BookingId, Role};
+use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
 use maskline::lambda::{Function, Start};
 use maskline::ports::store::{Table, bookings::Bookings};
@@ -49,7 +50,8 @@ impl Function for CallPrepare {
         let body: Body = request.json()?;
         let id = body.booking_id.parse();
         let id: BookingId = id.map_err(|problem| Error::field("bookingId", problem))?;
-        let booking = self.bookings.get(&id).await?;
+        let now = Timestamp::now();
+        let booking = self.bookings.get(&id, now).await?;
         let booking = booking.ok_or(Error::NotFound("booking"))?;
         let caller = body.caller_type;
         if booking.role_of(&identity.user_id) != Some(caller) {
@@ -57,10 +59,8 @@ impl Function for CallPrepare {
                 "only a party of the booking may call, as the callerType it is",
             ));
         }
-        if !booking.status.calls_allowed() {
-            return Err(Error::Conflict(
-                "the booking's status allows no calls; it must be accepted or in_progress",
-            ));
+        if let Some(why) = booking.closed(now) {
+            return Err(Error::Conflict(why));
         }
         let receiver = caller.other();
         Response::success(

@@ -1,6 +1,6 @@
-use maskline::access::auth::Tokens;
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
+use maskline::access::visitor::CallerTokens;
 use maskline::domain::ice_servers::IceServers;
 use maskline::domain::time::Timestamp;
 use maskline::lambda::http::{Request, Response};
@@ -8,7 +8,7 @@ use maskline::lambda::{Function, Start};
 use maskline::ports::store::Table;
 
 pub struct IceServersGet {
-    tokens: Tokens,
+    tokens: CallerTokens,
     servers: IceServers,
 }
 
@@ -17,7 +17,7 @@ impl Function for IceServersGet {
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         Ok(IceServersGet {
-            tokens: Tokens::from_env(&start.env)?,
+            tokens: CallerTokens::from_env(&start.env)?,
             servers: start.env.ice_servers()?,
         })
     }
@@ -27,8 +27,8 @@ impl Function for IceServersGet {
     }
 
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
-        let identity = self.tokens.check(request.header("authorization")).await?;
-        let configuration = self.servers.for_user(&identity.user_id, Timestamp::now());
+        let caller = self.tokens.check(request.header("authorization")).await?;
+        let configuration = self.servers.for_user(&caller.into_id(), Timestamp::now());
         Response::success(200, &configuration)
     }
 }

@@ -1,5 +1,5 @@
 use maskline::access::config::ConfigError;
-use maskline::access::error::Error;
+use maskline::access::error::{Error, within_limit};
 use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
 use maskline::domain::phone::{self, Country, PhoneNumber};
@@ -11,7 +11,7 @@ use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, CarrierError, Ring};
 use maskline::ports::store::Table;
 use maskline::ports::store::calls::{Calls, Created};
-use maskline::ports::store::rate_limits::{Checked, RateLimits};
+use maskline::ports::store::rate_limits::RateLimits;
 use maskline::ports::store::tags::Tags;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -204,14 +204,8 @@ impl Initiate {
     }
 
     async fn limit(&self, who: &Subject<'_>, limit: Limit, now: Timestamp) -> Result<(), Error> {
-        match self
-            .rate_limits
-            .check(who, Deed::Initiate, limit, now)
-            .await?
-        {
-            Checked::Within { .. } => Ok(()),
-            Checked::Over { retry_after } => Err(Error::RateLimited { retry_after }),
-        }
+        let checked = self.rate_limits.check(who, Deed::Initiate, limit, now);
+        within_limit(&checked.await?)
     }
 
     /// Has the carrier ring, once. Whatever it answers, the record says how it went.

@@ -36,7 +36,8 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
         Some(own) => (own, None),
         None => (shared_number, Some(tag.extension.as_str())),
     };
-    let label = label(tag);
+    let label = tag.shown_label();
+    let label = escape(&label);
     // So that the button stays in sight.
     let size = if tag.label.chars().count() > LONG {
         r#" class="long""#
@@ -111,21 +112,4 @@ fn document(title: &str, main: &str) -> String {
 </html>
 "#
     )
-}
-
-/// The label as HTML text. Directional overrides go, because they would turn the
-/// words around it, and so does what a title shows as a box; marks and joiners,
-/// which some scripts need, stay.
-fn label(tag: &Tag) -> String {
-    let visible: String = tag
-        .label
-        .chars()
-        .filter(|c| {
-            !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        })
-        .collect();
-    match visible.trim() {
-        "" => tag.code.to_string(),
-        visible => escape(visible).into_owned(),
-    }
 }

@@ -57,12 +57,12 @@ impl SocketFunction for InitiateRoute {
             return Err(Error::field("data.media", problem));
         }
         let by = self.switchboard.device(message.connection()).await?;
-        let booking = self.bookings.get(&frame.data.booking_id).await?;
+        let booking = self.bookings.get(&frame.data.booking_id, now).await?;
         let booking = booking.ok_or(Error::NotFound("booking"))?;
         let caller = booking.role_of(&by.user);
         let caller = caller.ok_or(Error::Forbidden("you are not a party of this booking"))?;
-        if !booking.status.calls_allowed() {
-            return Err(Error::Conflict("the booking's status allows no calls"));
+        if let Some(why) = booking.closed(now) {
+            return Err(Error::Conflict(why));
         }
         let ask = Initiate {
             booking: &booking,

@@ -1,7 +1,7 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
-
-use maskline::access::auth::{TokenError, Tokens};
+use maskline::access::visitor::{Caller, CallerTokens};
+use maskline::access::auth::TokenError;
 use maskline::domain::app_call::Device;
 use maskline::domain::time::Timestamp;
 use maskline::lambda::Start;
@@ -15,7 +15,7 @@ use maskline::ports::store::connections::Connections;
 const SUBPROTOCOL: &str = "maskline";
 
 pub struct Connect {
-    tokens: Tokens,
+    tokens: CallerTokens,
     connections: Connections,
     origins: Vec<String>,
 }
@@ -25,7 +25,7 @@ impl SocketFunction for Connect {
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         Ok(Connect {
-            tokens: Tokens::from_env(&start.env)?,
+            tokens: CallerTokens::from_env(&start.env)?,
             connections: start.connections()?,
             origins: start.env.cors_origins(),
         })
@@ -40,11 +40,16 @@ impl SocketFunction for Connect {
     }
 
     async fn handle(&self, message: &Message) -> Result<Response, Error> {
-        self.check_origin(message)?;
         let (token, subprotocol) = token(message).ok_or(TokenError::Missing)?;
-        let identity = self.tokens.check_token(token).await?;
+        let caller = self.tokens.check_token(token).await?;
+        // A visitor's page is ours, and comes from wherever this deployment is reached. No
+        // other page can have the token: it is the answer to a request that browsers let
+        // only our own page read, and those in CORS_ORIGINS.
+        if matches!(caller, Caller::User(_)) {
+            self.check_origin(message)?;
+        }
         let device = Device {
-            user: identity.user_id,
+            user: caller.into_id(),
             connection: message.connection().to_owned(),
         };
         self.connections.add(&device, Timestamp::now()).await?;

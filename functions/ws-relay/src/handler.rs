@@ -62,7 +62,7 @@ impl SocketFunction for Relay {
             }
         };
         if let Some(value) = passed {
-            let frame = Sent::relayed(event, &end.call, field, value, &end.from);
+            let frame = Sent::relayed(event, &end.call, field, value, &end.from, &end.to.user);
             board.relay(&end, &frame, now).await;
         }
         Ok(Response::no_content())

@@ -2,6 +2,7 @@
 //!
 //! The algorithm is the configured one, never the token's choice. `exp` and `sub`
 //! are required; `nbf` is checked where present, `iss` and `aud` where configured.
+//! Visitors, whom the host application does not know, have [tokens of ours](super::visitor).
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::config::{ConfigError, Env};
 use super::jwt_crypto;
+use crate::domain::visit;
 use crate::ports::web::Web;
 
 /// The scope that makes an admin.
@@ -133,12 +135,7 @@ impl Tokens {
 
     /// Who sent a request with that `Authorization` header.
     pub async fn check(&self, authorization: Option<&str>) -> Result<Identity, TokenError> {
-        let header = authorization.ok_or(TokenError::Missing)?;
-        let (scheme, token) = header.split_once(' ').ok_or(TokenError::Missing)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(TokenError::Missing);
-        }
-        self.check_token(token.trim()).await
+        self.check_token(bearer(authorization)?).await
     }
 
     /// Who sent a token.
@@ -159,13 +156,24 @@ impl Tokens {
         let claims = decode::<Claims>(token, key, &validation)
             .map_err(|_| TokenError::Refused)?
             .claims;
-        if claims.sub.is_empty() {
+        // Visitors' tokens are ours to give.
+        if claims.sub.is_empty() || visit::is_visitor(&claims.sub) {
             return Err(TokenError::Refused);
         }
         Ok(Identity {
             admin: claims.scope.is_some_and(|scope| scope.is_admin()),
             user_id: claims.sub,
         })
+    }
+}
+
+/// The token of an `Authorization` header.
+pub(super) fn bearer(authorization: Option<&str>) -> Result<&str, TokenError> {
+    let header = authorization.ok_or(TokenError::Missing)?;
+    let (scheme, token) = header.split_once(' ').ok_or(TokenError::Missing)?;
+    match scheme.eq_ignore_ascii_case("bearer") {
+        true => Ok(token.trim()),
+        false => Err(TokenError::Missing),
     }
 }
 

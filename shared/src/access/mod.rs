@@ -5,3 +5,4 @@ pub mod config;
 pub mod error;
 mod jwt_crypto;
 pub mod telemetry;
+pub mod visitor;

@@ -387,6 +387,14 @@ impl AppCall {
         }
     }
 
+    /// The one who is that in the booking.
+    pub fn party_as(&self, role: Role) -> &Party {
+        match self.caller_role == role {
+            true => &self.caller,
+            false => &self.receiver,
+        }
+    }
+
     fn party_mut(&mut self, side: Side) -> &mut Party {
         match side {
             Side::Caller => &mut self.caller,
@@ -698,6 +706,8 @@ mod tests {
             provider_name: "Ravi".into(),
             service_name: "Plumbing".into(),
             status: Status::Accepted,
+            open_until: None,
+            expires_at: None,
             created_at: at(0),
             updated_at: at(0),
         };

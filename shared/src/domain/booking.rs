@@ -12,7 +12,20 @@ use super::time::{self, Timestamp};
 #[serde(try_from = "String", into = "String")]
 pub struct BookingId(String);
 
+/// What the ids of visits begin with; no booking of the host application's may.
+const VISIT: &str = "visit:";
+
 impl BookingId {
+    /// The id of the visit of that name.
+    pub(super) fn of_visit(name: &str) -> Self {
+        BookingId(format!("{VISIT}{name}"))
+    }
+
+    /// Whether it is the id of a [visit](super::visit).
+    pub fn is_visit(&self) -> bool {
+        self.0.starts_with(VISIT)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -131,6 +144,17 @@ pub struct Booking {
     pub service_name: String,
     /// How far it has come.
     pub status: Status,
+    /// When the last call may begin; only a visit says.
+    #[serde(
+        with = "time::text::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub open_until: Option<Timestamp>,
+    /// When it counts as gone and may be removed, Unix seconds (DynamoDB's TTL attribute);
+    /// only a visit goes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
     /// When it was first stored.
     #[serde(with = "time::text")]
     pub created_at: Timestamp,
@@ -158,6 +182,22 @@ impl Booking {
         [Role::User, Role::Provider]
             .into_iter()
             .find(|role| self.id_of(*role) == user_id)
+    }
+
+    /// Why no call may begin at `now`, if so.
+    pub fn closed(&self, now: Timestamp) -> Option<&'static str> {
+        if !self.status.calls_allowed() {
+            return Some(
+                "the booking's status allows no calls; it must be accepted or in_progress",
+            );
+        }
+        let over = self.open_until.is_some_and(|until| until <= now);
+        over.then_some("the time to begin a call is over")
+    }
+
+    /// Whether it counts as gone at `now`.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now.as_second())
     }
 
     /// Who that is: a user id.
@@ -245,6 +285,8 @@ mod tests {
             provider_name: "Ravi".into(),
             service_name: "Plumbing".into(),
             status: Status::Accepted,
+            open_until: None,
+            expires_at: None,
             created_at: at,
             updated_at: at,
         };

@@ -47,6 +47,8 @@ pub enum Subject<'a> {
 pub enum Deed {
     /// Asking to be rung.
     Initiate,
+    /// Asking to ring from a tag's page.
+    Visit,
     /// Calling a virtual number.
     Call,
     /// Keying in an extension that is none.
@@ -60,6 +62,7 @@ impl Deed {
     pub fn as_str(self) -> &'static str {
         match self {
             Deed::Initiate => "initiate",
+            Deed::Visit => "visit",
             Deed::Call => "call",
             Deed::Guess => "guess",
             Deed::Notice => "notice",

@@ -12,3 +12,4 @@ pub mod signaling;
 pub mod tag;
 pub mod text;
 pub mod time;
+pub mod visit;

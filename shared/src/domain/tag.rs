@@ -271,6 +271,19 @@ impl Tag {
         self.enabled && allowed.contains(&self.owner_country)
     }
 
+    /// The label as strangers see it. Directional overrides go, because they would turn the
+    /// words around it, and so does what shows as a box; marks and joiners, which some
+    /// scripts need, stay. Where nothing is left to see, the code stands in.
+    pub fn shown_label(&self) -> String {
+        let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let visible = self.label.chars().filter(|c| !c.is_control() && !turns(*c));
+        let visible: String = visible.collect();
+        match visible.trim() {
+            "" => self.code.to_string(),
+            visible => visible.to_owned(),
+        }
+    }
+
     /// What the tag keeps when it is replaced; the version counts on.
     pub fn successor(&self) -> Identity {
         Identity {

@@ -177,7 +177,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         let telling = join_all(step.tell.iter().map(async |(to, notice)| match to {
             To::Device(device) => self.tell(device, *notice, None, &step.call, now).await,
             To::Devices { user, except } => {
-                let frame = Sent::notice(&step.call, *notice, now);
+                let frame = Sent::notice(&step.call, *notice, user, now);
                 self.send_all(user, except.as_deref(), &frame, now).await;
             }
         }));
@@ -204,7 +204,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         call: &AppCall,
         now: Timestamp,
     ) {
-        let frame = Sent::notice(call, notice, now).answering(id);
+        let frame = Sent::notice(call, notice, &to.user, now).answering(id);
         match notice {
             Notice::Incoming | Notice::AnsweredElsewhere => {
                 if self.post(to, &frame).await == Posted::Gone {
@@ -470,6 +470,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             if newer(&mine) || newer(&theirs) {
                 continue;
             }
+            // A visitor rings once, as often as they were let in: were it more, the limits on
+            // visits would limit nothing.
+            if let Some(call) = newest.as_ref().filter(|_| booking.id.is_visit() && caller == Role::User) {
+                let stands = Stands::So(Notice::Ended);
+                return self.refuse(call, stands, by, id, now).await;
+            }
             let (caller_busy, receiver_busy) = try_join!(
                 self.busy(&mine, newest.as_ref(), now),
                 self.busy(&theirs, newest.as_ref(), now)
@@ -528,11 +534,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         wake: impl AsyncFn(&AppCall) -> bool,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let incoming = Sent::notice(&call, Notice::Incoming, now);
+        let receiver = &call.receiver.user;
+        let incoming = Sent::notice(&call, Notice::Incoming, receiver, now);
         // Who is there is read once the call is stored: a device that comes too late for
         // this finds the call when it joins.
         let (reached, ()) = join!(
-            self.send_all(&call.receiver.user, None, &incoming, now),
+            self.send_all(receiver, None, &incoming, now),
             self.ask_later(&call, now)
         );
         match reached > 0 || wake(&call).await {

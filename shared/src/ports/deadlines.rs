@@ -125,6 +125,8 @@ mod tests {
             provider_name: "Ravi".into(),
             service_name: "Plumbing".into(),
             status: Status::Accepted,
+            open_until: None,
+            expires_at: None,
             created_at: start,
             updated_at: start,
         };

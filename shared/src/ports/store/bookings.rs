@@ -1,14 +1,14 @@
-//! The Bookings table: an item a booking, under its id.
+//! The Bookings table: an item a booking or visit, under its id.
 //!
 //! No write is decided by what was read before: a booking is replaced in one update,
-//! which keeps the time of its first one.
+//! which keeps the time of its first one, and a visit is written once.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::{StoreError, Table, text};
+use super::{Item, StoreError, Table, text};
 use crate::domain::booking::{Booking, BookingId};
-use crate::domain::time::rfc3339;
+use crate::domain::time::{Timestamp, rfc3339};
 
 const PK: &str = "pk";
 const MALFORMED: StoreError = StoreError::Malformed { table: "bookings" };
@@ -43,8 +43,12 @@ impl Bookings {
         Table::Bookings(&self.table)
     }
 
-    /// The booking of that id.
-    pub async fn get(&self, id: &BookingId) -> Result<Option<Booking>, StoreError> {
+    /// The booking of that id. What has expired is not there, removed yet or not.
+    pub async fn get(
+        &self,
+        id: &BookingId,
+        now: Timestamp,
+    ) -> Result<Option<Booking>, StoreError> {
         // Consistent, because a booking that was just cancelled allows no call.
         let answer = self
             .client
@@ -55,10 +59,22 @@ impl Bookings {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(&error))?;
-        answer
-            .item
-            .map(|item| serde_dynamo::from_item(item).map_err(|_| MALFORMED))
-            .transpose()
+        let booking = answer.item.map(serde_dynamo::from_item::<Item, Booking>);
+        let booking = booking.transpose().map_err(|_| MALFORMED)?;
+        Ok(booking.filter(|booking| !booking.expired(now)))
+    }
+
+    /// Stores a new visit. Its id is random, so it is nobody else's.
+    pub async fn add(&self, visit: &Booking) -> Result<(), StoreError> {
+        let item = serde_dynamo::to_item(visit).map_err(|_| MALFORMED)?;
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk(&error))?;
+        Ok(())
     }
 
     /// Creates or replaces a booking.
@@ -101,8 +117,8 @@ impl Bookings {
     ///
     /// What it says is read before, for the same reason: of two deletes at once both
     /// may say that they did it.
-    pub async fn delete(&self, id: &BookingId) -> Result<bool, StoreError> {
-        if self.get(id).await?.is_none() {
+    pub async fn delete(&self, id: &BookingId, now: Timestamp) -> Result<bool, StoreError> {
+        if self.get(id, now).await?.is_none() {
             return Ok(false);
         }
         self.client
