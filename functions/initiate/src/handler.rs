@@ -1,12 +1,12 @@
 use maskline::access::config::ConfigError;
-use maskline::access::error::{Error, within_limit};
+use maskline::access::error::Error;
 use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
 use maskline::domain::phone::{self, Country, PhoneNumber};
 use maskline::domain::tag::{Tag, TagCode};
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::http::{Request, Response};
-use maskline::lambda::{CallTimes, Function, Start};
+use maskline::lambda::{CallTimes, Function, Start, limits};
 use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, CarrierError, Ring};
 use maskline::ports::store::Table;
@@ -124,12 +124,12 @@ impl Function for Initiate {
         {
             return self.repeated(&id, now).await;
         }
-        let ip = Subject::Ip(request.source_ip());
-        self.limit(&ip, self.per_ip, now).await?;
-        self.limit(&Subject::Number(&asked.visitor), self.per_visitor, now)
-            .await?;
-        self.limit(&Subject::Line(&tag.line), self.per_tag, now)
-            .await?;
+        let limits = [
+            (Subject::Ip(request.source_ip()), self.per_ip),
+            (Subject::Number(&asked.visitor), self.per_visitor),
+            (Subject::Line(&tag.line), self.per_tag),
+        ];
+        limits::count(&self.rate_limits, Deed::Initiate, &limits, now).await?;
 
         // The record first: it is finished whatever happens to this process, and
         // callbacks that overtake the carrier's answer find their call.
@@ -201,11 +201,6 @@ impl Initiate {
             lapses_at: self.times.lapse(now),
             expires_at: add_seconds(now, self.times.retention_seconds).as_second(),
         }
-    }
-
-    async fn limit(&self, who: &Subject<'_>, limit: Limit, now: Timestamp) -> Result<(), Error> {
-        let checked = self.rate_limits.check(who, Deed::Initiate, limit, now);
-        within_limit(&checked.await?)
     }
 
     /// Has the carrier ring, once. Whatever it answers, the record says how it went.

@@ -6,7 +6,7 @@ use maskline::lambda::http::{Request, Response};
 use maskline::lambda::{Function, Start};
 use maskline::ports::store::{Table, tags::Tags};
 
-use crate::page;
+use crate::{page, script};
 
 const NOT_FOUND: Error = Error::NotFound("tag");
 
@@ -14,17 +14,24 @@ pub struct TagPage {
     tags: Tags,
     shared_number: PhoneNumber,
     allowed_countries: Vec<Country>,
+    policy: String,
 }
 
 impl Function for TagPage {
     const NAME: &'static str = "tag-page";
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
+        let sockets = start.env.socket_url()?.origin().ascii_serialization();
         Ok(TagPage {
+            policy: page::calling_policy(&sockets),
             tags: start.tags()?,
             shared_number: start.env.shared_number()?,
             allowed_countries: start.env.allowed_countries()?,
         })
+    }
+
+    fn prepare() {
+        script::name();
     }
 
     fn first_table(&self) -> Table<'_> {
@@ -32,13 +39,20 @@ impl Function for TagPage {
     }
 
     async fn handle(&self, request: &Request) -> Result<Response, Error> {
+        if let Some(file) = request.optional_path_parameter("file") {
+            return Ok(match file == script::name() {
+                true => script::answer(request),
+                false => Response::error(&Error::NotFound("file")),
+            });
+        }
         // A code that is none, an unknown one and a disabled tag all look the same.
         let code: TagCode = request.path_parameter("shortCode").map_err(|_| NOT_FOUND)?;
         let tag = self.tags.by_code(&code).await?;
         let tag = tag.filter(|tag| tag.reachable(&self.allowed_countries));
         let tag = tag.ok_or(NOT_FOUND)?;
         let body = page::call(&tag, &self.shared_number);
-        Ok(Response::html(200, page::policy(), body))
+        let page = Response::html(200, self.policy.clone(), body);
+        Ok(page.permitting("microphone=(self), camera=(), geolocation=()"))
     }
 
     fn refuse(&self, error: &Error) -> Response {

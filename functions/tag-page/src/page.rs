@@ -1,14 +1,15 @@
-//! The pages. They stand alone: no script, nothing loaded, one style sheet that is
-//! part of the page and that the policy names by its hash.
+//! The pages, with one style sheet that is part of them and that the policy names by its
+//! hash. Without the script a tag's page still tells how to call by phone.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use maskline::domain::phone::PhoneNumber;
 use maskline::domain::tag::Tag;
 use quick_xml::escape::escape;
 use ring::digest::{SHA256, digest};
+
+use crate::script;
 
 /// Labels of more characters than this are set smaller.
 const LONG: usize = 60;
@@ -18,16 +19,27 @@ const STYLE: &str = include_str!("style.css");
 /// A telephone receiver.
 const ICON: &str = r#"<svg viewBox="3 3 18 18" aria-hidden="true"><path d="M6 7C6.5 12.5 11.5 17.5 17 18"/><path d="M5.5 8 8 5.5M16 18.5 18.5 16"/></svg>"#;
 
-/// The Content-Security-Policy of every page here: this style sheet, and nothing else.
-pub fn policy() -> &'static str {
-    static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-        format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'"
-        )
-    });
-    &POLICY
+/// A microphone.
+const MICROPHONE: &str = r#"<svg viewBox="3 3 18 18" aria-hidden="true"><path d="M12 5v6.5M7 11.5a5 5 0 0 0 10 0M12 16.5V19"/></svg>"#;
+
+/// The Content-Security-Policy of pages that only tell: this style sheet, and nothing else.
+pub fn policy() -> String {
+    policy_with("")
+}
+
+/// The same for a page that may also run our script and open sockets there.
+pub fn calling_policy(sockets: &str) -> String {
+    policy_with(&format!(
+        "script-src 'self'; connect-src 'self' {sockets}; "
+    ))
+}
+
+fn policy_with(more: &str) -> String {
+    let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; {more}base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    )
 }
 
 /// How to call the owner of a tag. Of the tag it shows the label alone.
@@ -54,13 +66,23 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
         let _ = write!(by_hand, "<dt>Extension</dt><dd>{extension}</dd>");
         hint = "<p>Your phone keys in the extension by itself.</p>\n";
     }
+    let code = &tag.code;
+    let script = format!(
+        r#"<script src="/assets/{}" defer></script>\n"#,
+        script::name()
+    );
     document(
         &format!("{label} · Call the owner"),
+        &script,
         &format!(
             r#"<h1{size}><bdi>{label}</bdi></h1>
 <p>Need to reach the owner?</p>
-<a class="call" href="{link}">{ICON}Call the owner</a>
-{hint}<section>
+<a class="call" id="phone" href="{link}">{ICON}Call the owner</a>
+{hint}<div id="web" data-visits="/t/{code}/visits" hidden>
+<button class="call web" type="button">{MICROPHONE}Call in the browser</button>
+<p role="status">Free of charge, without a telephone.</p>
+</div>
+<section>
 <h2>Or dial by hand</h2>
 <dl>{by_hand}</dl>
 </section>
@@ -87,11 +109,11 @@ pub fn unavailable() -> String {
 }
 
 fn sorry(heading: &str, words: &str) -> String {
-    document(heading, &format!("<h1>{heading}</h1>\n<p>{words}</p>"))
+    document(heading, "", &format!("<h1>{heading}</h1>\n<p>{words}</p>"))
 }
 
 /// A whole page around what is already HTML.
-fn document(title: &str, main: &str) -> String {
+fn document(title: &str, script: &str, main: &str) -> String {
     // Phones would make a link of the number by hand, without its extension.
     format!(
         r#"<!doctype html>
@@ -103,7 +125,7 @@ fn document(title: &str, main: &str) -> String {
 <meta name="robots" content="noindex">
 <title>{title}</title>
 <style>{STYLE}</style>
-</head>
+{script}</head>
 <body>
 <main>
 {main}

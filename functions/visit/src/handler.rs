@@ -1,5 +1,5 @@
 use maskline::access::config::ConfigError;
-use maskline::access::error::{Error, within_limit};
+use maskline::access::error::Error;
 use maskline::access::visitor::VisitorTokens;
 use maskline::domain::app_call::Times;
 use maskline::domain::booking::Role;
@@ -9,7 +9,7 @@ use maskline::domain::tag::TagCode;
 use maskline::domain::time::{self, Timestamp, add_seconds};
 use maskline::domain::visit;
 use maskline::lambda::http::{Request, Response};
-use maskline::lambda::{Function, Start, app_call_times};
+use maskline::lambda::{Function, Start, app_call_times, limits};
 use maskline::ports::store::Table;
 use maskline::ports::store::bookings::Bookings;
 use maskline::ports::store::rate_limits::RateLimits;
@@ -55,7 +55,7 @@ impl Function for Visit {
             allowed_countries: env.allowed_countries()?,
             tokens: VisitorTokens::from_env(env)?,
             times: app_call_times(env)?,
-            socket_url: env.socket_url()?.to_owned(),
+            socket_url: env.socket_url()?.into(),
         })
     }
 
@@ -70,10 +70,11 @@ impl Function for Visit {
         let tag = tag
             .filter(|tag| tag.reachable(&self.allowed_countries))
             .ok_or(Error::NotFound("tag"))?;
-        let ip = Subject::Ip(request.source_ip());
-        self.limit(&ip, self.per_ip, now).await?;
-        self.limit(&Subject::Line(&tag.line), self.per_tag, now)
-            .await?;
+        let limits = [
+            (Subject::Ip(request.source_ip()), self.per_ip),
+            (Subject::Line(&tag.line), self.per_tag),
+        ];
+        limits::count(&self.rate_limits, Deed::Visit, &limits, now).await?;
 
         let visit = visit::open(&tag, random()?, self.times.retention, now);
         self.bookings.add(&visit).await?;
@@ -91,13 +92,6 @@ impl Function for Visit {
             expires_at: begins_by,
         };
         Response::json(201, &answer)
-    }
-}
-
-impl Visit {
-    async fn limit(&self, who: &Subject<'_>, limit: Limit, now: Timestamp) -> Result<(), Error> {
-        let checked = self.rate_limits.check(who, Deed::Visit, limit, now);
-        within_limit(&checked.await?)
     }
 }
 

@@ -1,7 +1,7 @@
+use maskline::access::auth::TokenError;
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::access::visitor::{Caller, CallerTokens};
-use maskline::access::auth::TokenError;
 use maskline::domain::app_call::Device;
 use maskline::domain::time::Timestamp;
 use maskline::lambda::Start;

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use reqwest::Url;
+
 use crate::domain::ice_servers::{IcePolicy, IceServers, ServerUri, Turn};
 use crate::domain::limit::Limit;
 use crate::domain::phone::{Country, PhoneNumber};
@@ -109,6 +111,15 @@ impl Env {
         })
     }
 
+    /// SOCKET_URL: where pages open their sockets, the WebSocket API's `wss://…`.
+    pub fn socket_url(&self) -> Result<Url, ConfigError> {
+        let name = "SOCKET_URL";
+        let url = Url::parse(self.required(name)?).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "wss" | "ws") && url.has_host());
+        let problem = "is not a wss URL";
+        url.ok_or(ConfigError { name, problem })
+    }
+
     /// A rate limit, like `5/60`: five times in sixty seconds.
     pub fn limit(&self, name: &'static str) -> Result<Limit, ConfigError> {
         let problem = "is not of the form TIMES/SECONDS, a day at most";
@@ -184,7 +195,7 @@ impl Env {
             return Ok(None);
         }
         let problem = "is not an https URL, or an http URL on this machine";
-        let parsed = reqwest::Url::parse(self.required(url)?).ok();
+        let parsed = Url::parse(self.required(url)?).ok();
         let parsed = parsed.filter(|url| match (url.scheme(), url.host_str()) {
             ("http", Some(host)) => ["127.0.0.1", "[::1]", "localhost"].contains(&host),
             (scheme, host) => scheme == "https" && host.is_some(),
@@ -375,6 +386,24 @@ mod tests {
         ] {
             let error = env(stun, turn, secret, policy).ice_servers().err();
             assert_eq!(error.map(|error| error.name), Some(name), "{turn} {policy}");
+        }
+    }
+
+    #[test]
+    fn sockets() {
+        let read = |url| Env::from([("SOCKET_URL", url)]).socket_url();
+        let url = read("wss://a1b2.execute-api.eu-west-1.amazonaws.com/live").unwrap();
+        assert_eq!(url.path(), "/live");
+        assert!(read("ws://127.0.0.1:3001/live").is_ok());
+        for bad in [
+            "",
+            "https://a.example/live",
+            "wss:",
+            "a.example/live",
+            "wss:///live?",
+        ] {
+            let error = read(bad).map_err(|error| error.name);
+            assert_eq!(error.err(), Some("SOCKET_URL"), "{bad}");
         }
     }
 

@@ -6,7 +6,6 @@ use super::auth::TokenError;
 use crate::domain::phone::{InvalidPhone, NotDiallable};
 use crate::ports::carrier::{BadForm, Forged};
 use crate::ports::store::StoreError;
-use crate::ports::store::rate_limits::Checked;
 
 /// Why a request was not done. What is public of it is [`Error::status`] and
 /// [`Error::body`]; they never hold a number, a token or internal detail.
@@ -131,14 +130,6 @@ impl Error {
         };
         // Three strings always serialize.
         serde_json::to_string(&body).unwrap_or_default()
-    }
-}
-
-/// What a rate limit's check means for the request.
-pub fn within_limit(checked: &Checked) -> Result<(), Error> {
-    match *checked {
-        Checked::Within { .. } => Ok(()),
-        Checked::Over { retry_after } => Err(Error::RateLimited { retry_after }),
     }
 }
 

@@ -152,7 +152,10 @@ mod tests {
     const LATER: i64 = 4_102_444_800;
 
     fn env() -> Env {
-        Env::from([("IP_HASH_SECRET", IP_HASH_SECRET), ("JWT_SECRET", JWT_SECRET)])
+        Env::from([
+            ("IP_HASH_SECRET", IP_HASH_SECRET),
+            ("JWT_SECRET", JWT_SECRET),
+        ])
     }
 
     /// The key as anybody with the secret would derive it.
@@ -220,20 +223,50 @@ mod tests {
         let kid = |name| header("HS256", name);
         let callers = CallerTokens::from_env(&env()).unwrap();
         for (what, token) in [
-            ("the host's key under our kid", token(&kid(KEY_ID), &claims(), theirs)),
-            ("our key under no kid", token(&json!({"typ": "JWT", "alg": "HS256"}), &claims(), &ours)),
-            ("our key under another kid", token(&kid("other"), &claims(), &ours)),
-            ("the host's key, and a visitor's name", token(&kid("other"), &claims(), theirs)),
-            ("the secret itself", token(&kid(KEY_ID), &claims(), IP_HASH_SECRET.as_bytes())),
+            (
+                "the host's key under our kid",
+                token(&kid(KEY_ID), &claims(), theirs),
+            ),
+            (
+                "our key under no kid",
+                token(&json!({"typ": "JWT", "alg": "HS256"}), &claims(), &ours),
+            ),
+            (
+                "our key under another kid",
+                token(&kid("other"), &claims(), &ours),
+            ),
+            (
+                "the host's key, and a visitor's name",
+                token(&kid("other"), &claims(), theirs),
+            ),
+            (
+                "the secret itself",
+                token(&kid(KEY_ID), &claims(), IP_HASH_SECRET.as_bytes()),
+            ),
             // What a stranger's Idempotency-Key of these words is stored as, were it whole.
-            ("a hash of the same words", token(&kid(KEY_ID), &claims(), &derived(b"visitor tokens"))),
+            (
+                "a hash of the same words",
+                token(&kid(KEY_ID), &claims(), &derived(b"visitor tokens")),
+            ),
             ("unsigned", token(&header("none", KEY_ID), &claims(), &ours)),
             ("HS384", token(&header("HS384", KEY_ID), &claims(), &ours)),
             ("HS512", token(&header("HS512", KEY_ID), &claims(), &ours)),
-            ("expired", token(&kid(KEY_ID), &with("exp", json!(1_700_000_000)), &ours)),
-            ("another issuer", token(&kid(KEY_ID), &with("iss", json!("host")), &ours)),
-            ("another audience", token(&kid(KEY_ID), &with("aud", json!("host")), &ours)),
-            ("a user of the host's", token(&kid(KEY_ID), &with("sub", json!("asha")), &ours)),
+            (
+                "expired",
+                token(&kid(KEY_ID), &with("exp", json!(1_700_000_000)), &ours),
+            ),
+            (
+                "another issuer",
+                token(&kid(KEY_ID), &with("iss", json!("host")), &ours),
+            ),
+            (
+                "another audience",
+                token(&kid(KEY_ID), &with("aud", json!("host")), &ours),
+            ),
+            (
+                "a user of the host's",
+                token(&kid(KEY_ID), &with("sub", json!("asha")), &ours),
+            ),
             ("no exp", token(&kid(KEY_ID), &without("exp"), &ours)),
             ("no iss", token(&kid(KEY_ID), &without("iss"), &ours)),
             ("no aud", token(&kid(KEY_ID), &without("aud"), &ours)),
@@ -241,7 +274,10 @@ mod tests {
             ("nonsense", "nonsense".to_owned()),
         ] {
             let checked = callers.check_token(&token).await;
-            assert!(matches!(checked, Err(TokenError::Refused)), "{what}: {checked:?}");
+            assert!(
+                matches!(checked, Err(TokenError::Refused)),
+                "{what}: {checked:?}"
+            );
         }
     }
 
@@ -254,6 +290,9 @@ mod tests {
             let caller = callers.check_token(&token).await.unwrap();
             assert_eq!(caller, Caller::User("asha".to_owned()));
         }
-        assert!(matches!(callers.check(None).await, Err(TokenError::Missing)));
+        assert!(matches!(
+            callers.check(None).await,
+            Err(TokenError::Missing)
+        ));
     }
 }

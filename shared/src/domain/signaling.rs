@@ -331,7 +331,11 @@ mod tests {
 
     #[test]
     fn everybody_else_goes_by_their_id() {
-        for (booking, to) in [("visit:1", "asha-the-owner"), ("b", "asha-the-owner"), ("b", "visitor-1")] {
+        for (booking, to) in [
+            ("visit:1", "asha-the-owner"),
+            ("b", "asha-the-owner"),
+            ("b", "visitor-1"),
+        ] {
             for call in calls(booking) {
                 for frame in frames(&call, to) {
                     assert!(!frame.contains("\"owner\""), "{frame}");

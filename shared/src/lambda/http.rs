@@ -93,6 +93,22 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// Whether the client takes gzip (RFC 9110, section 12.5.3).
+    pub fn takes_gzip(&self) -> bool {
+        let header = self.header("accept-encoding").unwrap_or_default();
+        header.split(',').any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let named = parts
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            let refused = |weight: &str| {
+                let weight = weight.strip_prefix("q=").or(weight.strip_prefix("Q="));
+                weight.and_then(|weight| weight.parse().ok()) == Some(0.0)
+            };
+            named && !parts.any(refused)
+        })
+    }
+
     /// The client's address, as the gateway saw it.
     pub fn source_ip(&self) -> &str {
         &self.source_ip
@@ -105,6 +121,11 @@ impl Request {
     ) -> Result<T, Error> {
         let text = self.path_parameters.get(name).map_or("", String::as_str);
         text.parse().map_err(|error| Error::field(name, error))
+    }
+
+    /// A part of the path that not every route of the function has.
+    pub fn optional_path_parameter(&self, name: &str) -> Option<&str> {
+        self.path_parameters.get(name).map(String::as_str)
     }
 
     /// A query parameter's first value.
@@ -244,6 +265,9 @@ pub struct Response {
     pub status: u16,
     headers: HashMap<&'static str, Cow<'static, str>>,
     body: String,
+    /// How bytes that are not text go through Lambda.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_base64_encoded: bool,
 }
 
 impl Response {
@@ -269,7 +293,7 @@ impl Response {
     }
 
     /// A page. `policy` is its Content-Security-Policy.
-    pub fn html(status: u16, policy: &'static str, body: String) -> Self {
+    pub fn html(status: u16, policy: impl Into<Cow<'static, str>>, body: String) -> Self {
         let mut response = Self::new(status, "text/html; charset=utf-8", body);
         response.headers.extend([
             ("content-security-policy", policy.into()),
@@ -279,12 +303,44 @@ impl Response {
         response
     }
 
+    /// The same with what the page may do: its Permissions-Policy.
+    #[must_use]
+    pub fn permitting(mut self, permissions: &'static str) -> Self {
+        self.headers
+            .insert("permissions-policy", permissions.into());
+        self
+    }
+
+    /// A file whose name changes with its bytes, so that everybody on the way may keep it
+    /// for good. `gzipped` is the same for a client that takes it so.
+    pub fn asset(content_type: &'static str, identity: &str, gzipped: Option<&[u8]>) -> Self {
+        let mut response = Self::new(200, content_type, String::new());
+        response.headers.extend([
+            (
+                "cache-control",
+                "public, max-age=31536000, immutable".into(),
+            ),
+            ("vary", "accept-encoding".into()),
+            ("x-content-type-options", "nosniff".into()),
+        ]);
+        match gzipped {
+            Some(bytes) => {
+                response.headers.insert("content-encoding", "gzip".into());
+                response.body = BASE64_STANDARD.encode(bytes);
+                response.is_base64_encoded = true;
+            }
+            None => response.body = identity.to_owned(),
+        }
+        response
+    }
+
     /// Done, and nothing to say of it.
     pub fn no_content() -> Self {
         Response {
             status: 204,
             headers: HashMap::from([NO_STORE]),
             body: String::new(),
+            is_base64_encoded: false,
         }
     }
 
@@ -295,6 +351,7 @@ impl Response {
             status: 200,
             headers: subprotocol.map(named).into_iter().collect(),
             body: String::new(),
+            is_base64_encoded: false,
         }
     }
 
@@ -318,6 +375,7 @@ impl Response {
             status,
             headers: HashMap::from([("content-type", content_type.into()), NO_STORE]),
             body,
+            is_base64_encoded: false,
         }
     }
 }
@@ -419,6 +477,37 @@ mod tests {
             "http://localhost:3000/a"
         );
         assert_eq!(request.query("y").as_deref(), Some("+9"));
+    }
+
+    #[test]
+    fn gzip_is_sent_to_who_takes_it() {
+        let takes = |accepted: Option<&str>| {
+            let mut event = json!({"requestContext": {}, "headers": {}});
+            if let Some(accepted) = accepted {
+                event["headers"]["accept-encoding"] = json!(accepted);
+            }
+            let event = serde_json::from_value(event).unwrap();
+            Request::read(event).unwrap().takes_gzip()
+        };
+        for good in [
+            "gzip",
+            "gzip, deflate, br, zstd",
+            "br;q=1, GZIP ; q=0.5",
+            "deflate,gzip;q=1.0",
+        ] {
+            assert!(takes(Some(good)), "{good}");
+        }
+        for bad in [
+            None,
+            Some(""),
+            Some("br"),
+            Some("gzip;q=0"),
+            Some("gzip; q=0.000"),
+            Some("x-gzip"),
+            Some("identity;q=1, *;q=0"),
+        ] {
+            assert!(!takes(bad), "{bad:?}");
+        }
     }
 
     #[test]

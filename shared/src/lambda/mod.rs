@@ -32,6 +32,7 @@ use crate::ports::store::{self, Table};
 mod aws;
 pub mod call_rows;
 pub mod http;
+pub mod limits;
 pub mod queue;
 pub mod reports;
 pub mod socket;

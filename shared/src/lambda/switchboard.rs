@@ -472,7 +472,10 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             }
             // A visitor rings once, as often as they were let in: were it more, the limits on
             // visits would limit nothing.
-            if let Some(call) = newest.as_ref().filter(|_| booking.id.is_visit() && caller == Role::User) {
+            if let Some(call) = newest
+                .as_ref()
+                .filter(|_| booking.id.is_visit() && caller == Role::User)
+            {
                 let stands = Stands::So(Notice::Ended);
                 return self.refuse(call, stands, by, id, now).await;
             }

@@ -90,7 +90,8 @@ impl Server {
                 let now = self.net.clock();
                 let end = board.other_end(about, connection, now).await?;
                 let (event, value) = ("call:offer", json!({"type": "offer"}));
-                let frame = Sent::relayed(event, &end.call, "offer", value, &end.from, &end.to.user);
+                let frame =
+                    Sent::relayed(event, &end.call, "offer", value, &end.from, &end.to.user);
                 board.relay(&end, &frame, now).await;
                 return Ok(());
             }

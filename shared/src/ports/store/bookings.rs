@@ -44,11 +44,7 @@ impl Bookings {
     }
 
     /// The booking of that id. What has expired is not there, removed yet or not.
-    pub async fn get(
-        &self,
-        id: &BookingId,
-        now: Timestamp,
-    ) -> Result<Option<Booking>, StoreError> {
+    pub async fn get(&self, id: &BookingId, now: Timestamp) -> Result<Option<Booking>, StoreError> {
         // Consistent, because a booking that was just cancelled allows no call.
         let answer = self
             .client
