@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::{TestBooking, World};
+use crate::{TestBooking, Visit, World};
 
 /// How long a frame may take to come before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,8 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 impl World {
     /// A booking's call history, as one of its parties sees it.
     pub async fn rows(&self, booking: &TestBooking) -> Vec<Value> {
-        let token = self.token(&booking.user, "");
-        let path = format!("/api/calls/history/{}", booking.id);
+        self.rows_of(&booking.id, &booking.user).await
+    }
+
+    /// The same of the booking of that id, as that user sees it.
+    pub async fn rows_of(&self, booking: &str, user: &str) -> Vec<Value> {
+        let token = self.token(user, "");
+        let path = format!("/api/calls/history/{booking}");
         let answer = self.api(Method::GET, &path, Some(&token), None).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         let body = answer.json();
@@ -51,6 +56,16 @@ impl World {
         App::open(user, url.into_client_request().unwrap())
             .await
             .unwrap()
+    }
+
+    /// A visitor's page, connected as a browser does it.
+    pub async fn page(&self, visit: &Visit) -> App {
+        let mut request = visit.socket_url.as_str().into_client_request().unwrap();
+        let headers = request.headers_mut();
+        let offer = format!("maskline, {}", visit.token);
+        headers.insert("sec-websocket-protocol", offer.parse().unwrap());
+        headers.insert("origin", self.stack.http_url().parse().unwrap());
+        App::open(&visit.visitor, request).await.unwrap()
     }
 
     /// Where sockets are opened, without a path.

@@ -238,6 +238,29 @@ impl World {
         send(request).await
     }
 
+    /// A visitor at that address asks a tag's page to ring the owner from it.
+    pub async fn ask_to_visit(&self, code: &str, ip: &str) -> Answer {
+        let url = format!("{}/t/{code}/visits", self.stack.http_url());
+        send(client().post(url).header("x-forwarded-for", ip)).await
+    }
+
+    /// A visit to a tag.
+    pub async fn visit(&self, tag: &TestTag) -> Visit {
+        let answer = self.ask_to_visit(&tag.code, "203.0.113.7").await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        let body = answer.json();
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Visit {
+            token: text("token"),
+            visitor: text("userId"),
+            booking: text("bookingId"),
+            label: text("label"),
+            socket_url: text("socketUrl"),
+            expires_at: text("expiresAt"),
+            text: answer.text,
+        }
+    }
+
     /// Tells the simulated carrier how calls and messages to that number go.
     pub async fn behave(&self, to: &str, behaviour: &Value) {
         let url = format!("{}/sim/behaviour", self.stack.carrier_url().unwrap());
@@ -343,6 +366,25 @@ pub struct TestTag {
     pub owner: String,
     /// Its extension.
     pub extension: String,
+}
+
+/// A visit of a test, as its visitor was told of it.
+#[derive(Debug)]
+pub struct Visit {
+    /// The visitor's token.
+    pub token: String,
+    /// The visitor's user id.
+    pub visitor: String,
+    /// The visit's booking id.
+    pub booking: String,
+    /// The tag's label.
+    pub label: String,
+    /// Where the visitor's page opens its socket.
+    pub socket_url: String,
+    /// Until when a call may begin.
+    pub expires_at: String,
+    /// The answer as it came.
+    pub text: String,
 }
 
 /// A booking of a test.

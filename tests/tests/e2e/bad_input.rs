@@ -415,6 +415,9 @@ async fn routes_that_are_none() {
         (Method::GET, "/api/calls/initiate"),
         (Method::POST, "/api/calls/ice-servers"),
         (Method::GET, "/api/v1/call/a/b/history"),
+        (Method::GET, "/t/some-tag/visits"),
+        (Method::POST, "/t/some-tag"),
+        (Method::GET, "/assets"),
         (Method::GET, "/%ff%fe"),
     ] {
         let answer = world.api(method.clone(), path, None, None).await;

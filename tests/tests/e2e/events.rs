@@ -39,6 +39,10 @@ async fn every_function_answers_its_event() {
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("href=\"tel:+14155550177\""), "{body}");
 
+    let (status, body) = answer(&world, "visit").await;
+    assert_eq!(status, 201, "{body}");
+    assert!(body.contains("\"userId\":\"visitor:"), "{body}");
+
     let (status, body) = answer(&world, "connect").await;
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("<Dial callerId=\"+14155550177\""), "{body}");

@@ -40,7 +40,7 @@ struct Prepared {
     dial_status: String,
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         function: "connect",
         ask: |world, p| {
@@ -73,6 +73,14 @@ const CASES: [Case; 12] = [
         },
         failure: Told::Unavailable,
         success: "\"callSid\":",
+    },
+    Case {
+        function: "visit",
+        ask: |world, p| {
+            Box::pin(async move { world.ask_to_visit(&p.tag.code, "203.0.113.7").await })
+        },
+        failure: Told::Unavailable,
+        success: "\"token\":",
     },
     Case {
         function: "status",

@@ -162,6 +162,7 @@ async fn any_path_and_query() {
             "/api/v1/bookings/",
             "/api/calls/",
             "/t/",
+            "/assets/",
         ] {
             let url = format!(
                 "{}{prefix}{path}?tag={query}&limit={query}",

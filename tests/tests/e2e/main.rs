@@ -31,3 +31,4 @@ mod socket_auth;
 mod tag_page;
 mod tags;
 mod turn;
+mod visits;

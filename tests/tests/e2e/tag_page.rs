@@ -48,9 +48,40 @@ impl Page {
         rest.split_once(end).unwrap().0
     }
 
-    /// That nothing is loaded or run, whatever the page is about.
+    /// That nothing is loaded or run but our own script, whatever the page is about.
+    #[track_caller]
+    fn check_calling(&self) {
+        let sockets = world().socket_url();
+        self.check(&format!(
+            "script-src 'self'; connect-src 'self' {sockets}; "
+        ));
+        assert_eq!(self.html.matches("<script").count(), 1, "{}", self.html);
+        let script = self.between("<script ", "</script>");
+        let name = script.strip_prefix("src=\"/assets/tag-").unwrap();
+        let name = name.strip_suffix(".js\" defer>").unwrap();
+        assert_eq!(name.len(), 16, "{script}");
+        assert!(name.bytes().all(|b| b.is_ascii_hexdigit()), "{script}");
+        assert_eq!(self.html.matches("src=").count(), 1, "{}", self.html);
+        assert_eq!(
+            self.header("permissions-policy"),
+            "microphone=(self), camera=(), geolocation=()"
+        );
+        // Without the script there is nothing of it to see.
+        self.between("<div id=\"web\" data-visits=\"/t/", "/visits\" hidden>");
+    }
+
+    /// That nothing at all is loaded or run.
     #[track_caller]
     fn check_harmless(&self) {
+        self.check("");
+        for never in ["<script", "src="] {
+            assert!(!self.html.contains(never), "{never}: {}", self.html);
+        }
+    }
+
+    /// What every page keeps to. `more` is what its policy says besides.
+    #[track_caller]
+    fn check(&self, more: &str) {
         let hash = BASE64_STANDARD.encode(digest(
             &SHA256,
             self.between("<style>", "</style>").as_bytes(),
@@ -58,7 +89,7 @@ impl Page {
         assert_eq!(
             self.header("content-security-policy"),
             format!(
-                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; \
+                "default-src 'none'; style-src 'sha256-{hash}'; {more}base-uri 'none'; \
                  form-action 'none'; frame-ancestors 'none'"
             )
         );
@@ -66,9 +97,7 @@ impl Page {
         assert_eq!(self.header("x-content-type-options"), "nosniff");
         assert_eq!(self.header("referrer-policy"), "no-referrer");
         assert_eq!(self.header("cache-control"), "no-store");
-        for never in [
-            "<script", "<link", "<img", "url(", "@import", "src=", "http", "style=",
-        ] {
+        for never in ["<link", "<img", "url(", "@import", "http", "style="] {
             assert!(!self.html.contains(never), "{never}: {}", self.html);
         }
         assert!(self.html.starts_with("<!doctype html>\n<html lang=\"en\">"));
@@ -97,10 +126,10 @@ async fn a_shared_number_with_its_extension() {
     let tag = world.new_tag().await;
     let page = Page::get(world, &tag.code.to_uppercase()).await;
     assert_eq!(page.status, 200, "{}", page.html);
-    page.check_harmless();
+    page.check_calling();
     assert_eq!(page.between("<h1><bdi>", "</bdi></h1>"), "Blue hatchback");
     assert_eq!(
-        page.between("href=\"", "\""),
+        page.between("id=\"phone\" href=\"", "\""),
         format!("tel:{},,{}", world.shared_number(), tag.extension)
     );
     assert!(page.html.contains("<dd>+1 415 555 0100</dd>"));
@@ -117,8 +146,11 @@ async fn a_number_of_its_own() {
     let own = own_number();
     let tag = tag(json!({"virtualNumber": own})).await;
     let page = Page::get(world(), &tag.code).await;
-    page.check_harmless();
-    assert_eq!(page.between("href=\"", "\""), format!("tel:{own}"));
+    page.check_calling();
+    assert_eq!(
+        page.between("id=\"phone\" href=\"", "\""),
+        format!("tel:{own}")
+    );
     let by_hand = format!("<dd>+1 {} {} {}</dd>", &own[2..5], &own[5..8], &own[8..]);
     assert!(page.html.contains(&by_hand), "{by_hand}: {}", page.html);
     assert!(
@@ -163,7 +195,7 @@ async fn a_label_is_text_whatever_it_holds() {
         let tag = tag(json!({"label": label})).await;
         let page = Page::get(world, &tag.code).await;
         assert_eq!(page.status, 200);
-        page.check_harmless();
+        page.check_calling();
         let shown = if shown.is_empty() { &tag.code } else { shown };
         assert_eq!(page.between("<bdi>", "</bdi></h1>"), shown);
         assert_eq!(
@@ -206,13 +238,80 @@ async fn a_failure_of_ours_is_a_page_too() {
         tap.break_one("tag-page", 0, how);
         let page = Page::get(&world, &tag.code).await;
         tap.mend();
-        page.check_harmless();
         if how == Break::AnswerLost {
             assert_eq!(page.status, 200, "{how:?}: {}", page.html);
         } else {
+            page.check_harmless();
             assert_eq!(page.status, 503, "{how:?}: {}", page.html);
             assert!(page.html.contains("load this page again"), "{}", page.html);
         }
     }
     assert_eq!(Page::get(&world, &tag.code).await.status, 200);
+}
+
+/// The script as a browser gets it, and as somebody does who takes no gzip.
+#[tokio::test]
+async fn the_script_is_kept_for_good() {
+    let world = world();
+    let page = Page::get(world, &world.new_tag().await.code).await;
+    let path = page.between("<script src=\"", "\"").to_owned();
+    let get = |path: String, accepted: &'static str| async move {
+        let url = format!("{}{path}", world.stack.http_url());
+        let request = client().get(url).header("accept-encoding", accepted);
+        request.send().await.unwrap()
+    };
+    let mut bodies = Vec::new();
+    for (accepted, encoding) in [
+        ("gzip, deflate, br, zstd", Some("gzip")),
+        ("identity", None),
+    ] {
+        let answer = get(path.clone(), accepted).await;
+        assert_eq!(answer.status(), 200);
+        let header = |name: &str| Some(answer.headers().get(name)?.to_str().unwrap());
+        assert_eq!(header("content-encoding"), encoding);
+        assert_eq!(
+            header("content-type"),
+            Some("text/javascript; charset=utf-8")
+        );
+        assert_eq!(
+            header("cache-control"),
+            Some("public, max-age=31536000, immutable")
+        );
+        assert_eq!(header("vary"), Some("accept-encoding"));
+        assert_eq!(header("x-content-type-options"), Some("nosniff"));
+        bodies.push(answer.bytes().await.unwrap());
+    }
+    let [gzipped, script] = bodies.try_into().unwrap();
+    assert_eq!(unzipped(&gzipped), script);
+    let hash = digest(&SHA256, &script);
+    let hash: String = hash.as_ref()[..8]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert_eq!(path, format!("/assets/tag-{hash}.js"));
+    for other in [
+        "/assets/tag.js",
+        "/assets/tag-0000000000000000.js",
+        "/assets/x%2Fy",
+    ] {
+        let answer = get(other.to_owned(), "gzip").await;
+        assert_eq!(answer.status(), 404, "{other}");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+    }
+}
+
+fn unzipped(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut gzip = Command::new("gzip");
+    let gzip = gzip.arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut gzip = gzip.spawn().unwrap();
+    let mut stdin = gzip.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    // Beside reading, lest both sides wait for the other.
+    let writing = std::thread::spawn(move || stdin.write_all(&bytes));
+    let output = gzip.wait_with_output().unwrap();
+    writing.join().unwrap().unwrap();
+    assert!(output.status.success());
+    output.stdout
 }

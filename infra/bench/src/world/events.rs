@@ -162,6 +162,10 @@ impl World {
                 let tag = self.new_tag(false).await?;
                 self.api(function, &tag.code, "", None, None, "tel:")
             }
+            "visit" => {
+                let tag = self.new_tag(false).await?;
+                self.api(function, &tag.code, "", None, None, "token")
+            }
             "initiate" => {
                 let tag = self.new_tag(false).await?;
                 let body = json!({ "visitorPhone": self.visitor() });
