@@ -13,27 +13,46 @@ run: build-dev demo-apps ## Start the whole stack on this machine, with demo dat
 	@exec target/debug/maskline-local
 
 .PHONY: call
-call: ## Place a visitor's call against the running stack; ARGS="--owner busy" and the like
+call: tag-script ## Place a visitor's call against the running stack; ARGS="--owner busy" and the like
 	@cargo build --quiet --workspace --bin call --locked && target/debug/call $(ARGS)
 
 .PHONY: demo-call
-demo-call: ## Play an in-app call against the running stack; ARGS="--ending reject" and the like
+demo-call: tag-script ## Play an in-app call against the running stack; ARGS="--ending reject" and the like
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint build-dev unit-and-end-to-end template ## Everything that must pass
+test: format lint build-dev tag-script-test unit-and-end-to-end template ## Everything that must pass
 
 .PHONY: format
 format:
 	cargo fmt --all --check
 
 .PHONY: lint
-lint:
+lint: tag-script
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The tag page's script is part of the function that serves it.
+TAG := clients/tag
+TAG_READY := $(TAG)/node_modules/.package-lock.json
+
+.PHONY: tag-script
+tag-script: $(TAG)/dist/tag.js.gz ## Build the tag page's script, which cargo needs
+
+$(TAG)/dist/tag.js.gz: $(TAG_READY) $(wildcard $(TAG)/src/* $(TAG)/scripts/* clients/js/src/*.ts)
+	npm run --silent build --prefix $(TAG)
+
+$(TAG_READY): $(TAG)/package.json $(TAG)/package-lock.json
+	npm ci --prefix $(TAG) --no-audit --no-fund
+	@touch $@
+
+.PHONY: tag-script-test
+tag-script-test: $(TAG_READY)
+	npm run --silent typecheck --prefix $(TAG)
+	npm run --silent test --prefix $(TAG)
 
 # The end-to-end tests run the functions' own binaries, so these are built first.
 .PHONY: build-dev
-build-dev:
+build-dev: tag-script
 	cargo build --workspace --bins --locked
 
 .PHONY: unit-and-end-to-end
@@ -92,7 +111,7 @@ BENCH_NODE := infra/bench/node
 
 # Two builds, because built together the bench's features would leak into the functions.
 .PHONY: bench
-bench: $(BENCH_NODE)/dist/status/bootstrap ## Measure the release build: sizes, start-up, invocations, store requests, cost
+bench: tag-script $(BENCH_NODE)/dist/status/bootstrap ## Measure the release build: sizes, start-up, invocations, store requests, cost
 	cargo build --release --locked $(FUNCTIONS:%=--package %)
 	cargo build --release --locked --package maskline-bench
 	@target/release/maskline-bench
@@ -103,4 +122,4 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules
+	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules $(TAG)/dist $(TAG)/node_modules
