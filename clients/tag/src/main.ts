@@ -3,7 +3,7 @@
 
 import { type Call, type Maskline, createMaskline } from '../../js/src/index.js';
 import { NoVisit, askForVisit } from './visit.js';
-import { STARTING, type View, clock, noVisit, view } from './words.js';
+import { GIVEN_UP, STARTING, type View, clock, noVisit, view } from './words.js';
 
 const web = document.getElementById('web');
 const phone = document.getElementById('phone');
@@ -23,12 +23,14 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
   let client: Maskline | undefined;
   let call: Call | undefined;
   let shown: View['phase'] = 'before';
+  /** Counts the clicks: a visit that comes after the person gave up is not used. */
+  let attempt = 0;
 
   start.addEventListener('click', () => void ring());
   sound.addEventListener('click', () => void call?.resumeAudio());
   answer.addEventListener('click', () => void call?.accept());
   mute.addEventListener('click', () => call?.toggleMute());
-  end.addEventListener('click', () => call?.end());
+  end.addEventListener('click', hangUp);
   setInterval(tick, 1000);
   web.hidden = false;
 
@@ -42,11 +44,13 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
   }
 
   async function ring(): Promise<void> {
+    const mine = ++attempt;
     client?.close();
     call = undefined;
     show(STARTING);
     try {
       const { token, userId, bookingId, socketUrl } = await askForVisit(web.dataset['visits']!);
+      if (mine !== attempt) return;
       const getToken = () => token;
       client = createMaskline({ socketUrl, apiUrl: location.origin, userId, getToken });
       // From now on the owner can call back, too.
@@ -55,8 +59,14 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
       call.subscribe(draw);
       await call.initiate();
     } catch (thrown) {
-      show(noVisit(thrown instanceof NoVisit ? thrown : new NoVisit('unavailable')));
+      if (mine === attempt) show(noVisit(thrown instanceof NoVisit ? thrown : new NoVisit('unavailable')));
     }
+  }
+
+  function hangUp(): void {
+    attempt += 1;
+    if (call) call.end();
+    else show(GIVEN_UP);
   }
 
   function draw(): void {
@@ -71,20 +81,29 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
     const lively = phase === 'during' || phase === 'talking' || phase === 'incoming';
     start.hidden = lively;
     phone.hidden = lively;
-    end.hidden = !lively || !snapshot;
+    end.hidden = !lively;
     answer.hidden = phase !== 'incoming';
     mute.hidden = phase !== 'talking';
     time.hidden = phase !== 'talking';
     sound.hidden = !snapshot?.audioBlocked;
     mute.setAttribute('aria-pressed', String(snapshot?.muted ?? false));
     end.textContent = phase === 'incoming' ? 'Decline' : phase === 'talking' ? 'Hang up' : 'Cancel';
-    if (phoneInstead) status.after(phone);
-    else web.parentNode?.insertBefore(phone, home);
+    offerPhone(phoneInstead);
     // Focus goes along: what had it is gone.
     if (phase !== shown) {
       shown = phase;
       const next = phase === 'incoming' ? answer : lively ? end : phoneInstead ? phone : start;
       next.focus();
+    }
+  }
+
+  /** Puts the telephone first among the ways to try again, or back where it was. */
+  function offerPhone(now: boolean): void {
+    if (now === web.contains(phone)) return;
+    if (now) web.prepend(status, phone, start);
+    else {
+      web.prepend(start, status);
+      web.parentNode?.insertBefore(phone, home);
     }
   }
 

@@ -15,6 +15,13 @@ export interface View {
 /** After the click, before the visit. */
 export const STARTING: View = { words: 'One moment …', phase: 'during', phoneInstead: false };
 
+/** After second thoughts, before the visit. */
+export const GIVEN_UP: View = {
+  words: 'You ended the call.',
+  phase: 'after',
+  phoneInstead: false,
+};
+
 const NOT_REACHED: Partial<Record<EndReason, string>> = {
   rejected: 'The owner cannot take your call right now.',
   busy: 'The owner is in another call.',
@@ -23,7 +30,7 @@ const NOT_REACHED: Partial<Record<EndReason, string>> = {
 };
 
 const ENDED: Partial<Record<EndReason, string>> = {
-  canceled: 'You ended the call.',
+  canceled: GIVEN_UP.words,
   timeout: 'The call reached its longest time and has ended.',
 };
 

@@ -68,7 +68,7 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
     }
     let code = &tag.code;
     let script = format!(
-        r#"<script src="/assets/{}" defer></script>\n"#,
+        "<script src=\"/assets/{}\" defer></script>\n",
         script::name()
     );
     document(
@@ -80,7 +80,7 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
 <a class="call" id="phone" href="{link}">{ICON}Call the owner</a>
 {hint}<div id="web" data-visits="/t/{code}/visits" hidden>
 <button class="call web" type="button">{MICROPHONE}Call in the browser</button>
-<p role="status">Free of charge, without a telephone.</p>
+<p role="status">Free of charge, over the internet.</p>
 </div>
 <section>
 <h2>Or dial by hand</h2>

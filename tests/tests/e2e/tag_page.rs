@@ -102,6 +102,7 @@ impl Page {
         }
         assert!(self.html.starts_with("<!doctype html>\n<html lang=\"en\">"));
         assert!(self.html.contains("<meta name=\"viewport\""));
+        assert!(self.html.contains("</style>\n") && !self.html.contains("\\n"));
         assert!(self.html.len() < 6 * 1024, "{} bytes", self.html.len());
     }
 }
