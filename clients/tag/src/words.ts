@@ -42,6 +42,7 @@ const FAILED: Partial<Record<ErrorCode, string>> = {
   unsupported: 'This browser cannot make calls.',
   media_failed: 'The audio did not get through.',
   offline: 'There is no connection to the internet.',
+  not_found: 'This tag cannot be reached any more.',
 };
 
 /** What to say of the call. */
@@ -73,7 +74,7 @@ export function noVisit({ code, retryAfter }: NoVisit): View {
     case 'rate_limited':
       return after(`That was often. Try again in ${Math.max(2, retryAfter)} seconds.`, true);
     case 'not_found':
-      return after('This tag cannot be reached any more.', false);
+      return after(failure('not_found'), false);
     case 'offline':
       return after(failure('offline'), true);
     default:

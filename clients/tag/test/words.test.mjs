@@ -71,6 +71,7 @@ test('every error has words of its own, or says that it has none', () => {
     'unsupported',
     'media_failed',
     'offline',
+    'not_found',
   ];
   const said = codes.map((code) => ended({ reason: 'failed', error: { code } }).words);
   assert.equal(new Set(said).size, codes.length);

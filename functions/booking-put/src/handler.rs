@@ -73,6 +73,7 @@ fn read(request: &Request, now: Timestamp) -> Result<Booking, Error> {
         provider_name: name("providerName", &body.provider_name)?,
         service_name: name("serviceName", &body.service_name)?,
         status: body.status,
+        tag: None,
         open_until: None,
         expires_at: None,
         created_at: now,

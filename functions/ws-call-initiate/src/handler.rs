@@ -1,8 +1,10 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::app_call::{AppCall, Times};
+use maskline::domain::booking::Role;
 use maskline::domain::signaling::Initiate as Frame;
 use maskline::domain::time::Timestamp;
+use maskline::domain::visit;
 use maskline::lambda::http::Response;
 use maskline::lambda::socket::{Message, SocketFunction};
 use maskline::lambda::switchboard::{Initiate, Switchboard};
@@ -12,6 +14,7 @@ use maskline::ports::delivery::ApiGateway;
 use maskline::ports::push::{IncomingCall, Push};
 use maskline::ports::store::Table;
 use maskline::ports::store::bookings::Bookings;
+use maskline::ports::store::tags::Tags;
 
 /// The most that `media` may hold, bytes of JSON.
 const MAX_MEDIA: usize = 200;
@@ -19,6 +22,7 @@ const MAX_MEDIA: usize = 200;
 pub struct InitiateRoute {
     switchboard: Switchboard<ApiGateway, Deadlines>,
     bookings: Bookings,
+    tags: Tags,
     push: Option<Push>,
     times: Times,
 }
@@ -31,6 +35,7 @@ impl SocketFunction for InitiateRoute {
         Ok(InitiateRoute {
             switchboard: start.switchboard()?,
             bookings: start.bookings()?,
+            tags: start.tags()?,
             push: start.env.push()?,
             times: app_call_times(&start.env)?,
         })
@@ -63,6 +68,11 @@ impl SocketFunction for InitiateRoute {
         let caller = caller.ok_or(Error::Forbidden("you are not a party of this booking"))?;
         if let Some(why) = booking.closed(now) {
             return Err(Error::Conflict(why));
+        }
+        if let (Some(code), Role::User) = (&booking.tag, caller) {
+            let tag = self.tags.by_code(code).await?;
+            let stands = tag.is_some_and(|tag| visit::stands(&booking, &tag));
+            stands.then_some(()).ok_or(Error::NotFound("tag"))?;
         }
         let ask = Initiate {
             booking: &booking,

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::tag::TagCode;
 use super::time::{self, Timestamp};
 
 /// The host application's id of a booking, 1..64 of `A-Z a-z 0-9 - _ . :`, compared
@@ -144,6 +145,9 @@ pub struct Booking {
     pub service_name: String,
     /// How far it has come.
     pub status: Status,
+    /// The tag that is visited; only a visit has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<TagCode>,
     /// When the last call may begin; only a visit says.
     #[serde(
         with = "time::text::option",
@@ -285,6 +289,7 @@ mod tests {
             provider_name: "Ravi".into(),
             service_name: "Plumbing".into(),
             status: Status::Accepted,
+            tag: None,
             open_until: None,
             expires_at: None,
             created_at: at,

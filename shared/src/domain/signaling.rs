@@ -267,6 +267,7 @@ mod tests {
             provider_name: "Van".into(),
             service_name: "Van".into(),
             status: Status::Accepted,
+            tag: None,
             open_until: None,
             expires_at: None,
             created_at: NOW,

@@ -20,6 +20,12 @@ pub fn is_visitor(user_id: &str) -> bool {
     user_id.starts_with(VISITOR)
 }
 
+/// Whether a tag can still be visited by what was a visit to it once: it may have been
+/// disabled since, or be somebody else's.
+pub fn stands(visit: &Booking, tag: &Tag) -> bool {
+    tag.enabled && tag.owner_id == visit.provider_id
+}
+
 /// A visit to a tag from `now` on. `random` names it; `kept_seconds` is how long it is kept,
 /// because its calls' history is read through it.
 pub fn open(tag: &Tag, random: u128, kept_seconds: i64, now: Timestamp) -> Booking {
@@ -38,6 +44,7 @@ pub fn open(tag: &Tag, random: u128, kept_seconds: i64, now: Timestamp) -> Booki
         provider_name: label.clone(),
         service_name: label,
         status: Status::Accepted,
+        tag: Some(tag.code.clone()),
         open_until: Some(add_seconds(now, OPEN_SECONDS)),
         expires_at: Some(add_seconds(now, kept_seconds).as_second()),
         created_at: now,
@@ -92,6 +99,19 @@ mod tests {
         assert!(!visit.expired(add_seconds(now, 86_399)));
         assert!(visit.expired(add_seconds(now, 86_400)));
         assert_ne!(open(&tag("Van", now), 1, 1, now).id, visit.id);
+    }
+
+    #[test]
+    fn a_visit_stands_as_long_as_the_tag_does() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let mut tag = tag("Van", now);
+        let visit = open(&tag, 1, 1, now);
+        assert!(stands(&visit, &tag));
+        tag.enabled = false;
+        assert!(!stands(&visit, &tag));
+        tag.enabled = true;
+        tag.owner_id = "owner-2".to_owned();
+        assert!(!stands(&visit, &tag));
     }
 
     #[test]

@@ -125,6 +125,7 @@ mod tests {
             provider_name: "Ravi".into(),
             service_name: "Plumbing".into(),
             status: Status::Accepted,
+            tag: None,
             open_until: None,
             expires_at: None,
             created_at: start,

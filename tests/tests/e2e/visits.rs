@@ -551,6 +551,33 @@ async fn tags_that_cannot_be_reached_cannot_be_visited() {
     assert!(message.contains("shortCode"), "{message}");
 }
 
+/// Nor by a visit from before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_ends_with_its_tag() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let mut owner = world.app(&tag.owner).await;
+    let body = |owner: &str, enabled: bool| {
+        json!({
+            "ownerId": owner, "ownerPhone": "+919876543210", "label": "Van", "enabled": enabled
+        })
+    };
+    for other in [body(&tag.owner, false), body("somebody-else", true)] {
+        let visit = world.visit(&tag).await;
+        let mut page = world.page(&visit).await;
+        assert_eq!(world.put_tag(&tag.code, &other).await.status, 200);
+        page.refused("callInitiate", about(&visit), "not_found")
+            .await;
+        let again = body(&tag.owner, true);
+        assert_eq!(world.put_tag(&tag.code, &again).await.status, 200);
+        let ringing = page.ask("callInitiate", about(&visit)).await;
+        assert_eq!(ringing["event"], "call:ringing", "{ringing}");
+        owner.event("call:incoming").await;
+        page.ask("callEnd", about(&visit)).await;
+        owner.event("call:ended").await;
+    }
+}
+
 /// A visit needs no body, and none does it any harm.
 #[tokio::test]
 async fn any_body_is_none() {

@@ -125,6 +125,7 @@ impl Run {
             provider_name: format!("Name of {other}"),
             service_name: "Plumbing".to_owned(),
             status: Status::Accepted,
+            tag: None,
             open_until: None,
             expires_at: None,
             created_at: now,
