@@ -13,11 +13,11 @@ run: build-dev demo-apps ## Start the whole stack on this machine, with demo dat
 	@exec target/debug/maskline-local
 
 .PHONY: call
-call: tag-script ## Place a visitor's call against the running stack; ARGS="--owner busy" and the like
+call: ## Place a visitor's call against the running stack; ARGS="--owner busy" and the like
 	@cargo build --quiet --workspace --bin call --locked && target/debug/call $(ARGS)
 
 .PHONY: demo-call
-demo-call: tag-script ## Play an in-app call against the running stack; ARGS="--ending reject" and the like
+demo-call: ## Play an in-app call against the running stack; ARGS="--ending reject" and the like
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
