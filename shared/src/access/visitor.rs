@@ -281,6 +281,22 @@ mod tests {
         }
     }
 
+    /// With the host application's published keys, which nobody is asked for here.
+    #[tokio::test]
+    async fn published_keys_make_no_difference() {
+        let env = Env::from([
+            ("IP_HASH_SECRET", IP_HASH_SECRET),
+            ("JWT_JWKS_URL", "http://127.0.0.1:9/keys"),
+        ]);
+        let callers = CallerTokens::from_env(&env).unwrap();
+        let good = token(&header("HS256", KEY_ID), &claims(), &derived(PURPOSE));
+        let caller = callers.check_token(&good).await.unwrap();
+        assert_eq!(caller, Caller::Visitor(VISITOR.to_owned()));
+        let users = Tokens::from_env(&env).unwrap();
+        let elsewhere = users.check_token(&good).await;
+        assert!(matches!(elsewhere, Err(TokenError::KeysUnavailable(_))));
+    }
+
     #[tokio::test]
     async fn users_are_who_they_are() {
         let callers = CallerTokens::from_env(&env()).unwrap();
