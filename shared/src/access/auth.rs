@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::config::{ConfigError, Env};
-use super::jwt_crypto;
+use super::{jwt_crypto, visitor};
 use crate::domain::visit;
 use crate::ports::web::Web;
 
@@ -145,6 +145,10 @@ impl Tokens {
             Keys::Secret(key) => (key, Algorithm::HS256),
             Keys::Jwks(jwks) => {
                 let kid = decode_header(token).map_err(|_| TokenError::Refused)?.kid;
+                // Ours, and anybody can have one: no reason to ask for keys.
+                if kid.as_deref() == Some(visitor::KEY_ID) {
+                    return Err(TokenError::Refused);
+                }
                 fetched = jwks.key(kid.as_deref()).await?;
                 (&fetched.0, fetched.1)
             }
