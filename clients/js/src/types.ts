@@ -1,6 +1,7 @@
 /** What the package shows to the outside: calls, their states, their errors. */
 
-/** Where a call stands on this device. */
+/** Where a call stands on this device. `calling` until the server rings the other party, then
+ * `ringing`; where it is incoming, `ringing` means that it rings here. */
 export type CallStatus = 'idle' | 'calling' | 'ringing' | 'connecting' | 'connected' | 'ended';
 
 /** Who began the call, seen from this device. */
@@ -91,16 +92,19 @@ export interface CallSnapshot {
   readonly remoteStream?: MediaStream;
 }
 
-/** The one call of a booking on this device. */
+/** The one call of a booking on this device. No promise rejects: what went wrong is in the
+ * snapshot's `error`. */
 export interface Call {
   readonly bookingId: string;
   /** The same object until something changes. */
   getSnapshot(): CallSnapshot;
   /** Calls back after every change, until the returned function is called. */
   subscribe(listener: () => void): () => void;
-  /** Asks for the microphone, then rings the other party. */
+  /** Asks for the microphone, then rings the other party; connects first where needed. Where
+   * it rings here already, the same as `accept`. */
   initiate(options?: { video?: boolean }): Promise<void>;
-  /** Asks for the microphone, then takes the call that rings here. */
+  /** Asks for the microphone, then takes the call that rings here; with the camera, too, where
+   * both want that. */
   accept(options?: { video?: boolean }): Promise<void>;
   reject(reason?: 'rejected' | 'busy'): void;
   /** Hangs up, or gives up while it rings. */
