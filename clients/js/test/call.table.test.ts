@@ -305,6 +305,24 @@ test('candidates travel together, and with the offer where they come before it',
   );
 });
 
+test('descriptions from before a restart are ignored, the latest is answered again', () => {
+  const offer = (fragment: string) =>
+    came(frame('call:offer', 'b.1', 2, { offer: description('offer', fragment) }));
+  const restarted = after(listening, offer('next'));
+  expect(goes(restarted, offer('theirs')).effects).toEqual([]);
+  expect(goes(restarted, offer('next')).effects).toEqual(['answer']);
+
+  const answer = (fragment: string) =>
+    came(frame('call:answer', 'b.1', 2, { answer: description('answer', fragment) }));
+  const restart = { type: 'described', description: description('offer', 'ours, again') } as const;
+  const waiting = after(lost(talking), restart);
+  expect(goes(waiting, answer('theirs')).effects).toEqual([]);
+  expect(goes(waiting, answer('next')).effects).toEqual(['no offer', 'setAnswer']);
+  expect(goes(after(waiting, answer('next')), answer('next')).effects).toEqual([]);
+  const twice = after(waiting, answer('next'), restart);
+  expect(goes(twice, answer('theirs')).effects).toEqual([]);
+});
+
 test('an interruption is waited out, then the caller restarts', () => {
   const cut: Event = { type: 'link', state: 'disconnected' };
   expect(goes(talking, cut)).toMatchObject({
