@@ -93,7 +93,7 @@ export type Event =
   | { type: 'unprepared'; error: CallError }
   | { type: 'device'; error?: CallError }
   | { type: 'described'; description: Description }
-  | { type: 'gathered'; candidate?: RTCIceCandidateInit; description?: Description | null }
+  | { type: 'gathered'; candidate?: RTCIceCandidateInit; description?: Description }
   | { type: 'link'; state: RTCPeerConnectionState }
   | { type: 'track'; stream: MediaStream }
   | { type: 'broken'; message: string }
@@ -137,7 +137,8 @@ const LOST = 10_000;
 const REPEAT_OFFER = 4_000;
 /** Waits before the frames of candidates: all from one machine come nearly at once, those
  * of STUN and TURN servers a round trip later. */
-const FLUSH = [50, 500, 3_000, 10_000];
+const FLUSH = [50, 500, 3_000];
+const FLUSH_LAST = 10_000;
 const MEASURE = 5_000;
 /** By the server's clock it rings until `expiresAt`; ours may be wrong. */
 const RING = { least: 45_000, most: 600_000, grace: 15_000 };
@@ -194,8 +195,7 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
       case 'end':
         return end();
       case 'leave':
-        // Other devices may ring, too.
-        return rings() ? undefined : end();
+        return leave();
       case 'frame':
         return frame(event.frame, event.answers);
       case 'refused':
@@ -301,6 +301,13 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     if (isLive(snapshot)) hangUp(runs() ? 'hangup' : 'canceled');
   }
 
+  /** It goes on ringing on other devices, and here if this one comes back. */
+  function leave(): void {
+    if (!rings()) return end();
+    reset();
+    plan({ type: 'close' });
+  }
+
   // ---- from one call to the next
 
   function begin(call: Partial<CallSnapshot>): void {
@@ -316,11 +323,11 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
   }
 
   function finish(reason: EndReason, error?: CallError, duration = elapsed()): void {
-    const { callId, direction, peerName, serviceName, acceptedAt, video } = snapshot;
-    const rest = { callId, direction, peerName, serviceName, acceptedAt, video };
-    if (callId !== undefined) remember(callId);
+    const { localStream, remoteStream, quality, ...rest } = snapshot;
+    if (rest.callId !== undefined) remember(rest.callId);
     reset();
-    show({ ...rest, status: 'ended', reason, error, duration });
+    const ended = { status: 'ended', reconnecting: false, audioBlocked: false } as const;
+    show({ ...rest, ...ended, reason, error, duration });
     plan({ type: 'forget' }, { type: 'close' });
   }
 
@@ -498,10 +505,9 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     if (action === 'callAccept' && runs() && snapshot.acceptedAt === undefined) {
       return fail(error);
     }
-    const relayed = ['callOffer', 'callAnswer', 'callIceCandidate'].includes(action);
-    const hopeless = error.code === 'bad_request' || error.code === 'too_large';
-    // A conflict says that the call has moved or ended, of which there is word on the way.
-    if (relayed && hopeless && runs()) fail(error);
+    // A description that does not pass. After other errors there may be word on the way of
+    // where the call has gone, or the frame is sent again.
+    if (runs() && ['bad_request', 'too_large'].includes(error.code)) fail(error);
   }
 
   // ---- descriptions and candidates
@@ -571,14 +577,13 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     wake('offer', REPEAT_OFFER);
   }
 
-  function gathered(candidate?: RTCIceCandidateInit, description?: Description | null): void {
-    const { local, sent, gathered } = state;
-    const whole = description ?? undefined;
+  function gathered(candidate?: RTCIceCandidateInit, whole?: Description): void {
+    const { local, sent } = state;
     if (candidate && local && !sent && contains(whole, candidate)) return set({ local: whole });
-    if (candidate) set({ gathered: [...gathered, candidate] });
-    // From now on an offer that is sent again has them, too.
-    if (sent && whole?.type === local?.type) set({ local: whole });
+    if (candidate) set({ gathered: [...state.gathered, candidate] });
     if (!sent) return;
+    // From now on an offer that is sent again has it, too.
+    if (whole?.type === local?.type) set({ local: whole });
     if (candidate) flushSoon();
     else flush();
   }
@@ -587,7 +592,7 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     const { gathered, batches, flushing } = state;
     if (flushing || gathered.length === 0) return;
     set({ flushing: true });
-    wake('flush', FLUSH[Math.min(batches, FLUSH.length - 1)]);
+    wake('flush', FLUSH[batches] ?? FLUSH_LAST);
   }
 
   function flush(): void {

@@ -48,8 +48,9 @@ export function createMaskline(options: MasklineOptions): Maskline {
   }
 
   function moved(one: RunningCall, before: CallSnapshot, after: CallSnapshot): void {
-    if (isLive(after) && !isLive(before)) {
-      active = [one, ...active.filter((other) => other !== one)];
+    if (isLive(after) !== isLive(before)) {
+      const others = active.filter((other) => other !== one);
+      if (after.status !== 'ended') active = after.status === 'idle' ? others : [one, ...others];
       changed();
     }
     const rings = after.status === 'ringing' && after.direction === 'incoming';
@@ -59,16 +60,16 @@ export function createMaskline(options: MasklineOptions): Maskline {
 
   async function iceServers(limit: number): Promise<RTCConfiguration> {
     const { clock, fetch } = platform();
+    const offline = () => new CodedError('offline', 'the HTTP API does not answer');
     let timer: unknown;
     const late = new Promise<never>((_, reject) => {
-      const error = new CodedError('offline', 'the ICE servers could not be asked for in time');
-      timer = clock.setTimeout(() => reject(error), limit);
+      timer = clock.setTimeout(() => reject(offline()), limit);
     });
     const asked = async () => {
       const authorization = `Bearer ${await options.getToken()}`;
       const url = `${options.apiUrl.replace(/\/$/, '')}/api/calls/ice-servers`;
       const response = await fetch(url, { headers: { authorization } }).catch((): never => {
-        throw new CodedError('offline', 'the ICE servers could not be asked for');
+        throw offline();
       });
       const { data, code = 'unknown', message = `HTTP status ${response.status}` } =
         await response.json();

@@ -29,6 +29,7 @@ export function onGlobal(event: string, act: () => void): () => void {
 }
 
 function play(stream: MediaStream): { started: Promise<void>; stop(): void } {
+  if (!globalThis.Audio) return { started: Promise.resolve(), stop: () => undefined };
   const audio = new Audio();
   audio.srcObject = stream;
   return {

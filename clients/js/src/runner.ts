@@ -41,6 +41,8 @@ export function createCall(options: CallOptions): RunningCall {
   let peer: RTCPeerConnection | undefined;
   /** What is done with the peer connection, one after the other. */
   let work = Promise.resolve();
+  /** Another one for each peer connection. */
+  let round = {};
   let sound: ReturnType<Platform['play']> | undefined;
   let counts: Counts | undefined;
 
@@ -48,8 +50,11 @@ export function createCall(options: CallOptions): RunningCall {
     events.push(event);
     if (running) return;
     running = true;
-    for (let next = events.shift(); next; next = events.shift()) take(next);
-    running = false;
+    try {
+      for (let next = events.shift(); next; next = events.shift()) take(next);
+    } finally {
+      running = false;
+    }
   }
 
   function take(event: Event): void {
@@ -198,10 +203,13 @@ export function createCall(options: CallOptions): RunningCall {
 
   // ---- the peer connection
 
+  /** Once what was begun before is done, and unless the call is over by then. */
   function onPeer(act: (pc: RTCPeerConnection) => Promise<void>): void {
-    const pc = (peer ??= makePeer());
-    const failed = ({ message }: Error) => tell(pc, { type: 'broken', message });
-    work = work.then(() => (pc === peer ? act(pc) : undefined)).catch(failed);
+    const mine = round;
+    const failed = ({ message }: Error) => mine === round && dispatch({ type: 'broken', message });
+    work = work
+      .then(() => (mine === round ? act((peer ??= makePeer())) : undefined))
+      .catch(failed) as Promise<void>;
   }
 
   function makePeer(): RTCPeerConnection {
@@ -242,6 +250,7 @@ export function createCall(options: CallOptions): RunningCall {
   function closePeer(): void {
     peer?.close();
     peer = undefined;
+    round = {};
     work = Promise.resolve();
   }
 

@@ -4,7 +4,8 @@ import wrtc from '@roamhq/wrtc';
 import { WebSocket } from 'ws';
 import { createMaskline } from '../src/index.js';
 import type { Call, CallSnapshot, Maskline, MasklineOptions, Platform } from '../src/types.js';
-import type { Party, Stack } from './stack.js';
+import type { Path } from './path.js';
+import type { Booking, Party, Stack } from './stack.js';
 
 const RATE = 48_000;
 const TONE = 440;
@@ -38,8 +39,20 @@ export interface Device {
   close(): void;
 }
 
+/** What is unusual about a device. */
+export interface Peculiarities {
+  platform?: Partial<Platform>;
+  /** What its media goes through. */
+  path?: Path;
+}
+
 /** A device of that user, with a tone for a microphone. */
-export function device(stack: Stack, party: Party, more: Partial<Platform> = {}): Device {
+export function device(
+  stack: Stack,
+  booking: Booking,
+  party: Party,
+  { platform, path }: Peculiarities = {},
+): Device {
   const sent: string[] = [];
   const received: string[] = [];
   const sockets: WebSocket[] = [];
@@ -55,7 +68,7 @@ export function device(stack: Stack, party: Party, more: Partial<Platform> = {})
     }
     override send(text: any): void {
       sent.push(JSON.parse(text).action);
-      super.send(text);
+      super.send(path ? path.rewrite(text) : text);
     }
   }
   class KnownPeer extends (wrtc.RTCPeerConnection as typeof RTCPeerConnection) {
@@ -87,13 +100,13 @@ export function device(stack: Stack, party: Party, more: Partial<Platform> = {})
         };
         return { started: Promise.resolve(), stop: () => sink.stop() };
       },
-      ...more,
+      ...platform,
     },
   };
   const client = createMaskline(options);
   return {
     client,
-    call: client.call(stack.bookingId),
+    call: client.call(booking.id),
     sent,
     received,
     sockets,
