@@ -391,10 +391,9 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     if (state.over.includes(callId)) return ofThePast(event, data, answers);
     if (event === 'call:incoming' && callId !== snapshot.callId) return rung(data);
     if (callId !== snapshot.callId) {
-      const ours = nameless() && !state.asking;
-      const ends = event === 'call:ended' || event === 'call:rejected';
-      if (ends && !(ours && answers === 'callInitiate')) return unknownEnd(data);
-      if (!ours) return unknown(callId, event);
+      const begins = event === 'call:ringing' || event === 'call:accepted';
+      const ours = nameless() && !state.asking && (begins || answers === 'callInitiate');
+      if (!ours) return unknown(data, begins);
       show({ callId });
     }
     if (version < state.version) return;
@@ -427,16 +426,13 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     }
   }
 
-  /** The end of a call that this device never had. One that is only elsewhere may come yet. */
-  function unknownEnd({ callId, reason }: { callId: string; reason: EndReason }): void {
-    if (reason !== 'answered_elsewhere') remember(callId);
-  }
-
-  /** A call that this device is told to have, and does not: the one given up, or one of
-   * another device, which may come back for it. */
-  function unknown(callId: string, event: string): void {
+  /** A call that this device does not have: the one given up, or one of another device, which
+   * may be there again for it. */
+  function unknown({ callId, ...data }: CallFrame['data'], begins: boolean): void {
+    // So that its beginning, if it comes after its end, does not ring.
+    if ('reason' in data && data.reason !== 'answered_elsewhere') return remember(callId);
     const { abandonedUntil = 0 } = state;
-    if (now >= abandonedUntil || !['call:ringing', 'call:accepted'].includes(event)) return;
+    if (!begins || now >= abandonedUntil) return;
     remember(callId);
     set({ abandonedUntil: undefined });
     send('callEnd', { callId });
@@ -631,7 +627,7 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     const { lostAt, offering, local, settled } = state;
     switch (name) {
       case 'ring':
-        return finish('timeout');
+        return runs() ? undefined : finish('timeout');
       case 'media':
         return fail(mediaFailed('no audio within the deadline'));
       case 'restart':
