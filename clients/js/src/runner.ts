@@ -39,6 +39,7 @@ export function createCall(options: CallOptions): RunningCall {
   let configuration: RTCConfiguration = {};
   let media: MediaStream | undefined;
   let peer: RTCPeerConnection | undefined;
+  let seen: RTCPeerConnectionState | undefined;
   /** What is done with the peer connection, one after the other. */
   let work = Promise.resolve();
   /** Another one for each peer connection. */
@@ -127,6 +128,7 @@ export function createCall(options: CallOptions): RunningCall {
     if (after === undefined) return;
     const fire = () => {
       timers.delete(name);
+      look();
       dispatch({ type: 'timer', name });
     };
     timers.set(name, clock.setTimeout(fire, after));
@@ -221,11 +223,19 @@ export function createCall(options: CallOptions): RunningCall {
       const description = plain(pc.localDescription);
       tell(pc, { type: 'gathered', candidate: candidateInit(candidate), description });
     };
-    pc.onconnectionstatechange = () => tell(pc, { type: 'link', state: pc.connectionState });
+    pc.onconnectionstatechange = look;
     pc.ontrack = ({ streams: [theirs], track }) => {
       tell(pc, { type: 'track', stream: theirs ?? new MediaStream([track]) });
     };
     return pc;
+  }
+
+  /** At each timer, too: not every platform tells of every change. */
+  function look(): void {
+    const now = peer?.connectionState;
+    if (!now || now === seen) return;
+    seen = now;
+    dispatch({ type: 'link', state: now });
   }
 
   /** A peer connection of a call that is over may still have something to say. */
@@ -249,7 +259,7 @@ export function createCall(options: CallOptions): RunningCall {
 
   function closePeer(): void {
     peer?.close();
-    peer = undefined;
+    peer = seen = undefined;
     round = {};
     work = Promise.resolve();
   }

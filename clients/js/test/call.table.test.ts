@@ -276,6 +276,14 @@ test('candidates wait for their description', () => {
   ]);
 });
 
+test('candidates that do not say whose they are wait for a description, too', () => {
+  const plain = [{ candidate: 'candidate:1 1 udp 1 192.0.2.1 1 typ host' }];
+  const early = came(frame('call:ice-candidate', 'b.1', 2, { candidate: plain }));
+  expect(goes(callee, early).effects).toEqual([]);
+  const [, effects] = reduce(after(callee, early), came(frame('call:offer', 'b.1', 2)), NOW);
+  expect(effects).toContainEqual({ type: 'addCandidates', candidates: plain });
+});
+
 test('candidates travel together, and with the offer where they come before it', () => {
   const first = { type: 'gathered', candidate: candidate('ours', 1) } as const;
   const whole = description('offer', 'ours', 'a=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\n');
