@@ -236,7 +236,7 @@ test('without a microphone a call rings on, and can be rejected', async () => {
     status: 'ringing',
     error: { code: 'permission_denied' },
   });
-  expect(asha.call.getSnapshot().status).toBe('ringing');
+  await until(asha.call, is('ringing'));
   ravi.call.reject();
   expect((await ended(asha)).reason).toBe('rejected');
 });
