@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SAM := .venv/bin/sam
 SAM_READY := .venv/.requirements-installed
+CLIENT := clients/js
+CLIENT_READY := $(CLIENT)/node_modules/.lock-installed
 
 .PHONY: help
 help: ## This list
@@ -21,7 +23,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint build-dev unit-and-end-to-end template ## Everything that must pass
+test: format lint build-dev unit-and-end-to-end client template ## Everything that must pass
 
 .PHONY: format
 format:
@@ -39,6 +41,17 @@ build-dev:
 .PHONY: unit-and-end-to-end
 unit-and-end-to-end: build-dev turn-server
 	cargo test --workspace --locked
+
+# Its tests hold calls through the functions' own binaries.
+.PHONY: client
+client: $(CLIENT_READY) build-dev ## Check the client package: types, tests, size
+	npm run --silent --prefix $(CLIENT) typecheck
+	npm run --silent --prefix $(CLIENT) test
+	npm run --silent --prefix $(CLIENT) size
+
+$(CLIENT_READY): $(CLIENT)/package-lock.json
+	npm ci --prefix $(CLIENT) --no-audit --no-fund
+	@touch $@
 
 # coturn, for the test that credentials hold where they are meant to.
 .PHONY: turn-server
@@ -103,4 +116,4 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules
+	rm -rf target .venv .aws-sam $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules
