@@ -216,6 +216,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       return refused(id, { code: data.code, message: data.message });
     }
     done(id);
+    if (!stopListening) return waitingFor('callEnd')[0] ? undefined : drop(link);
     if (event === 'pong') return;
     if (event === 'joined') {
       // A claimed call is this socket's once there is word of it.
@@ -322,16 +323,22 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (stopListening) return;
       const visible = () => globalThis.document?.visibilityState === 'visible' && wake();
       stopListening = [onGlobal('online', wake), onGlobal('visibilitychange', visible)];
-      if (waiting.size === 0) recall();
+      if (!waitingFor('callEnd')[0]) recall();
       void connect();
     },
     close() {
       stopListening?.forEach((end) => end());
       stopListening = undefined;
       clock.clearTimeout(retry);
-      [attempt, current].forEach((link) => link && drop(link));
-      waiting.forEach(still);
-      waiting.clear();
+      clock.clearTimeout(idle);
+      const last = current;
+      current = undefined;
+      waiting.forEach((frame) => (frame.action === 'callEnd' ? still(frame) : done(frame.id)));
+      if (attempt) drop(attempt);
+      // The server knows whose frame it is only as long as there is the socket.
+      if (last && waitingFor('callEnd')[0]) last.timers.push(after(DRAIN, () => drop(last)));
+      else if (last) drop(last);
+      changed();
     },
     send,
     forget,

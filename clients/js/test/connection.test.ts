@@ -97,6 +97,31 @@ describe('connecting', () => {
     expect(connection.status).toBe('offline');
   });
 
+  test('closing waits for the end of a call to be answered', async () => {
+    const only = await online();
+    connection.send('callEnd', { bookingId: 'b', callId: 'b.1' });
+    connection.send('callEnd', { bookingId: 'c', callId: 'c.1' });
+    connection.close();
+    expect(connection.status).toBe('offline');
+    expect(only.closed).toBe(false);
+    only.tell('call:incoming', { bookingId: 'd', callId: 'd.1' });
+    expect(frames).toEqual([]);
+    const ended = { bookingId: 'b', callId: 'b.1', version: 3 };
+    only.tell('call:ended', ended, only.frames[1]!.id);
+    expect(only.closed).toBe(false);
+    only.tell('call:ended', { ...ended, callId: 'c.1' }, only.frames[2]!.id);
+    expect(only.closed).toBe(true);
+  });
+
+  test('but not for long', async () => {
+    const only = await online();
+    connection.send('callEnd', { bookingId: 'b', callId: 'b.1' });
+    connection.close();
+    await clock.pass(3 * SECOND);
+    expect(only.closed).toBe(true);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+
   test('it can be opened again', async () => {
     await online();
     connection.close();
