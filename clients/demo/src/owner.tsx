@@ -2,22 +2,19 @@
 
 import { type ReactNode, useCallback } from 'react';
 
-import { clockTime, useIncomingCall } from '@maskline/client/react';
+import { clockTime, useLiveCall } from '@maskline/client/react';
 
 import type { PhoneCall, Tag } from './api.js';
-import { type AppProps, Moment, Notice, Section, start } from './app.js';
+import { type AppProps, Moment, Notice, RingingScreen, Section, start } from './app.js';
 import { usePolled } from './usePolled.js';
 
 start({ role: 'owner', title: 'Tag owner’s app', App: OwnerApp });
 
 function OwnerApp({ config, api }: AppProps): ReactNode {
   const code = config.owner.tag;
-  const incoming = useIncomingCall();
   const tag = usePolled(useCallback(() => api.tag(code), [api, code]));
-  const calls = usePolled(
-    useCallback(() => api.tagCalls(code), [api, code]),
-    incoming?.callId,
-  );
+  const load = useCallback(() => api.tagCalls(code), [api, code]);
+  const calls = usePolled(load, useLiveCall()?.callId);
   return (
     <main className="columns">
       <Section title="Your tag">
@@ -31,6 +28,7 @@ function OwnerApp({ config, api }: AppProps): ReactNode {
           {calls.data?.map((call) => <VisitorRow key={call._id} call={call} />)}
         </ul>
       </Section>
+      <RingingScreen />
     </main>
   );
 }
@@ -49,6 +47,10 @@ function TagCard({ tag }: { tag: Tag }): ReactNode {
         <dt>Calls</dt>
         <dd>{tag.enabled ? 'Taken' : 'Switched off'}</dd>
       </dl>
+      <p className="tip">
+        Who calls in the browser from the tag’s page rings here. Who dials the number rings your
+        phone.
+      </p>
       <a className="link" href={`/t/${tag.shortCode}`} target="_blank" rel="noreferrer">
         See what a visitor sees
       </a>

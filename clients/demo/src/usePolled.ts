@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-const SECONDS = 5;
+const SECONDS = 3;
 
 /** What could be read, or why it could not. */
 export interface Polled<T> {

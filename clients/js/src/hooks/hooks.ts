@@ -15,11 +15,14 @@ export function useWebRTCCall(options: { bookingId: string; client?: Maskline })
   return useCall(call);
 }
 
-/** The call that rings on this device, whatever its booking. */
+/** The call that rings on this device and waits for an answer, whatever its booking. */
 export function useIncomingCall(options: { client?: Maskline } = {}): WebRTCCall | undefined {
-  const ringing = useCallWhere(useClient(options.client), isIncoming);
-  const call = useCall(ringing ?? NO_CALL);
-  return ringing && call;
+  return useCallWhere(isIncoming, options.client);
+}
+
+/** The call that rings or runs on this device, whatever its booking. */
+export function useLiveCall(options: { client?: Maskline } = {}): WebRTCCall | undefined {
+  return useCallWhere(isLive, options.client);
 }
 
 function useCall(call: Call): WebRTCCall {
@@ -38,11 +41,6 @@ function useCall(call: Call): WebRTCCall {
     }),
     [call, snapshot],
   );
-}
-
-/** The call that rings or runs on this device, whatever its booking. */
-export function useLiveCall(client: Maskline | undefined): Call | undefined {
-  return useCallWhere(client, isLive);
 }
 
 /** Whether this device can be rung. */
@@ -64,15 +62,18 @@ export function useSnapshot(call: Call): CallSnapshot {
 }
 
 function useCallWhere(
-  client: Maskline | undefined,
   holds: (snapshot: CallSnapshot) => boolean,
-): Call | undefined {
+  given: Maskline | undefined,
+): WebRTCCall | undefined {
+  const client = useClient(given);
   const subscribe = useCallback(
     (listener: () => void) => subscribeToCalls(client, listener),
     [client],
   );
   const find = () => client?.calls().find((call) => holds(call.getSnapshot()));
-  return useSyncExternalStore(subscribe, find, () => undefined);
+  const found = useSyncExternalStore(subscribe, find, () => undefined);
+  const call = useCall(found ?? NO_CALL);
+  return found && call;
 }
 
 /** Calls back when a call comes or goes, and when one changes. */

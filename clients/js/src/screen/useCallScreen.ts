@@ -15,6 +15,8 @@ export interface CallScreenOptions {
   bookingId?: string;
   /** The client, where there is no `MasklineProvider`. */
   client?: Maskline;
+  /** The other party's name, where the app knows it before the server has told it. */
+  nameOf?: (bookingId: string) => string | undefined;
   /** An app's own texts, a translation for instance. */
   labels?: LabelOverrides;
   /** What is heard while it rings. */
@@ -39,12 +41,15 @@ export function useCallScreen(
   options: CallScreenOptions,
   defaults: Labels,
 ): CallScreenModel | undefined {
-  const { bookingId, onClose } = options;
+  const { bookingId, nameOf, onClose } = options;
   const client = useClient(options.client);
   const labels = useMemo(() => withOverrides(defaults, options.labels), [defaults, options.labels]);
   const { call, dismiss } = useShownCall(client, bookingId);
   const snapshot = useSnapshot(call ?? NO_CALL);
-  const view = useMemo(() => callView(snapshot, labels), [snapshot, labels]);
+  const view = useMemo(() => {
+    const peerName = snapshot.peerName ?? nameOf?.(snapshot.bookingId);
+    return callView({ ...snapshot, peerName }, labels);
+  }, [snapshot, nameOf, labels]);
   const shown = call && view;
 
   const close = useCallback(() => {

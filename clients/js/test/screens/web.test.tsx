@@ -228,6 +228,16 @@ describe('CallScreen', () => {
     expect(announced()).toBe('Ravi lehnt ab');
   });
 
+  it('names the other party as the app does, until the server has told', () => {
+    show({ nameOf: (bookingId) => (bookingId === 'b1' ? 'Meera' : undefined) });
+    become({ status: 'calling', direction: 'outgoing' });
+    expect(screen.getByRole('dialog', { name: 'Meera' })).toBeTruthy();
+    become({ status: 'ended', reason: 'unavailable' });
+    expect(announced()).toBe('Meera cannot be reached right now');
+    become(OUTGOING);
+    expect(screen.getByRole('dialog', { name: 'Ravi' })).toBeTruthy();
+  });
+
   it('rings while it rings', () => {
     const ringtone = { start: vi.fn(), stop: vi.fn() };
     render(<CallScreen client={client} ringtone={ringtone} />);
