@@ -59,6 +59,12 @@ export class Api {
     return this.get(`/api/v1/tags/${code}`);
   }
 
+  /** The number that a tag's visitors dial. */
+  async numberOf(code: string): Promise<string> {
+    const path = `/api/v1/call/virtual-number?tag=${code}`;
+    return (await this.get<{ virtualNumber: string }>(path)).virtualNumber;
+  }
+
   async tagCalls(code: string): Promise<PhoneCall[]> {
     const answer = await this.get<{ calls: PhoneCall[] }>(`/api/v1/call/${code}/history?limit=20`);
     return answer.calls;

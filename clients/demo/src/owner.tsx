@@ -4,7 +4,7 @@ import { type ReactNode, useCallback } from 'react';
 
 import { clockTime, useLiveCall } from '@maskline/client/react';
 
-import type { PhoneCall, Tag } from './api.js';
+import type { Api, PhoneCall, Tag } from './api.js';
 import { type AppProps, Moment, Notice, RingingScreen, Section, start } from './app.js';
 import { usePolled } from './usePolled.js';
 
@@ -12,14 +12,14 @@ start({ role: 'owner', title: 'Tag owner’s app', App: OwnerApp });
 
 function OwnerApp({ config, api }: AppProps): ReactNode {
   const code = config.owner.tag;
-  const tag = usePolled(useCallback(() => api.tag(code), [api, code]));
+  const tag = usePolled(useCallback(() => readTag(api, code), [api, code]));
   const load = useCallback(() => api.tagCalls(code), [api, code]);
   const calls = usePolled(load, useLiveCall()?.callId);
   return (
     <main className="columns">
       <Section title="Your tag">
         {tag.problem && <Notice>The tag could not be read. {tag.problem}</Notice>}
-        {tag.data && <TagCard tag={tag.data} />}
+        {tag.data && <TagCard {...tag.data} />}
       </Section>
       <Section title="Who called">
         {calls.problem && <Notice>Calls could not be read. {calls.problem}</Notice>}
@@ -33,15 +33,23 @@ function OwnerApp({ config, api }: AppProps): ReactNode {
   );
 }
 
-function TagCard({ tag }: { tag: Tag }): ReactNode {
+async function readTag(api: Api, code: string) {
+  const [tag, number] = await Promise.all([api.tag(code), api.numberOf(code)]);
+  return { tag, number };
+}
+
+function TagCard({ tag, number }: { tag: Tag; number: string }): ReactNode {
+  const shared = tag.virtualNumber === undefined;
   return (
     <div className="tag">
       <p className="tag-label">{tag.label}</p>
       <dl>
         <dt>Code</dt>
         <dd>{tag.shortCode}</dd>
-        {tag.virtualNumber && <dt>Visitors dial</dt>}
-        {tag.virtualNumber && <dd>{tag.virtualNumber}</dd>}
+        <dt>Visitors dial</dt>
+        <dd>{number}</dd>
+        {shared && <dt>and key in</dt>}
+        {shared && <dd>{tag.extension}</dd>}
         <dt>Rings your phone</dt>
         <dd>{tag.ownerPhone}</dd>
         <dt>Calls</dt>
