@@ -5,6 +5,7 @@ SAM := .venv/bin/sam
 SAM_READY := .venv/.requirements-installed
 CLIENT := clients/js
 CLIENT_READY := $(CLIENT)/node_modules/.lock-installed
+DEMO := clients/demo
 
 .PHONY: help
 help: ## This list
@@ -23,7 +24,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint build-dev unit-and-end-to-end client template ## Everything that must pass
+test: format lint build-dev unit-and-end-to-end client demo-apps template ## Everything that must pass
 
 .PHONY: format
 format:
@@ -73,9 +74,6 @@ $(SAM_READY): infra/requirements.txt
 	.venv/bin/pip install --quiet --requirement infra/requirements.txt
 	@touch $@
 
-CLIENT := clients/js
-DEMO := clients/demo
-CLIENT_INSTALLED := $(CLIENT)/node_modules/.package-lock.json
 CLIENT_BUILT := $(CLIENT)/dist/.built
 # A package that is packed and copied is installed again when it has changed.
 DEMO_INSTALLED := $(DEMO)/node_modules/.installed
@@ -83,11 +81,7 @@ DEMO_INSTALLED := $(DEMO)/node_modules/.installed
 .PHONY: demo-apps
 demo-apps: $(DEMO)/dist/index.html ## Build the demo apps that `make run` serves at /demo
 
-$(CLIENT_INSTALLED): $(CLIENT)/package.json $(CLIENT)/package-lock.json
-	npm ci --prefix $(CLIENT) --no-audit --no-fund
-	@touch $@
-
-$(CLIENT_BUILT): $(CLIENT_INSTALLED) $(CLIENT)/tsconfig.json $(CLIENT)/tsconfig.build.json $(shell find $(CLIENT)/src -type f)
+$(CLIENT_BUILT): $(CLIENT_READY) $(CLIENT)/tsconfig.json $(CLIENT)/tsconfig.build.json $(shell find $(CLIENT)/src -type f)
 	npm run --silent build --prefix $(CLIENT)
 	@touch $@
 
@@ -116,4 +110,4 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	rm -rf target .venv .aws-sam $(CLIENT)/node_modules $(CLIENT)/dist $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules
+	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules

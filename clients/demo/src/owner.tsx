@@ -6,15 +6,15 @@ import { clockTime, useLiveCall } from '@maskline/client/react';
 
 import type { Api, PhoneCall, Tag } from './api.js';
 import { type AppProps, Moment, Notice, RingingScreen, Section, start } from './app.js';
-import { usePolled } from './usePolled.js';
+import { useRead } from './useRead.js';
 
 start({ role: 'owner', title: 'Tag owner’s app', App: OwnerApp });
 
 function OwnerApp({ config, api }: AppProps): ReactNode {
   const code = config.owner.tag;
-  const tag = usePolled(useCallback(() => readTag(api, code), [api, code]));
+  const tag = useRead(useCallback(() => readTag(api, code), [api, code]));
   const load = useCallback(() => api.tagCalls(code), [api, code]);
-  const calls = usePolled(load, useLiveCall()?.callId);
+  const calls = useRead(load, { changes: useLiveCall()?.callId, every: 5 });
   return (
     <main className="columns">
       <Section title="Your tag">

@@ -291,7 +291,15 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     writeln!(text, "  Store (DynamoDB)       {}\n", stack.store_url())?;
     if let Some(demo) = demo {
         if stack.websocket().is_some() {
-            writeln!(text, "Demo apps, each in a tab of its own: {url}/demo\n")?;
+            writeln!(text, "Demo apps, each in a tab of its own: {url}/demo")?;
+            let origins = stack.value("CORS_ORIGINS").unwrap_or_default();
+            if !origins.split(',').any(|origin| origin.trim() == url) {
+                writeln!(
+                    text,
+                    "  They cannot connect: CORS_ORIGINS does not hold {url}"
+                )?;
+            }
+            writeln!(text)?;
         }
         writeln!(text, "Demo tags")?;
         for tag in &demo.tags {

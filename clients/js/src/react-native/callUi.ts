@@ -110,7 +110,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     entry.call = call;
     clock.clearTimeout(entry.timer);
     if (snapshot.status !== 'ringing') return;
-    if (entry.decided === 'answer') accept(call);
+    if (entry.decided === 'answer') void call.accept();
     if (entry.decided === 'end') call.reject();
   };
 
@@ -127,7 +127,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     const { call } = entry;
     switch (event.type) {
       case 'answer':
-        if (call) accept(call);
+        if (call) void call.accept();
         else entry.decided = 'answer';
         break;
       case 'end':
@@ -159,11 +159,6 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
       for (const { timer } of known.values()) clock.clearTimeout(timer);
     },
   };
-}
-
-/** A call's failures are in its snapshot, which is reported when it ends. */
-function accept(call: Call): void {
-  call.accept().catch(() => undefined);
 }
 
 function hangUp(call: Call): void {

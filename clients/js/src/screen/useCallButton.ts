@@ -4,7 +4,6 @@ import { useLiveCall, useWebRTCCall } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
 import type { Maskline } from '../types.js';
 import { type LabelOverrides, type Labels, withOverrides } from './labels.js';
-import { shownInSnapshot } from './useCallScreen.js';
 import { callView, isLive } from './view.js';
 
 /** What call buttons take. */
@@ -45,7 +44,7 @@ export function useCallButton(options: CallButtonOptions, defaults: Labels): Cal
     live,
     disabled,
     press: () => {
-      if (!disabled) shownInSnapshot(call.initiate({ video }));
+      if (!disabled) void call.initiate({ video });
     },
   };
 }

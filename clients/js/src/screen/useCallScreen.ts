@@ -1,6 +1,6 @@
 /** What the call screens of the web and of React Native have in common: everything but looks. */
 
-import { useCallback, useEffect, useMemo, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 
 import { NO_CALL, subscribeToCalls, useSnapshot } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
@@ -114,17 +114,21 @@ function useCloseAfter(
   ended: boolean,
   close: () => void,
 ): void {
+  const latest = useRef(close);
+  useEffect(() => {
+    latest.current = close;
+  });
   useEffect(() => {
     if (milliseconds === undefined || !ended) return undefined;
-    const timer = setTimeout(close, milliseconds);
+    const timer = setTimeout(() => latest.current(), milliseconds);
     return () => clearTimeout(timer);
-  }, [milliseconds, ended, close]);
+  }, [milliseconds, ended]);
 }
 
 function act(call: Call, action: Exclude<Action, 'close'>): void {
   switch (action) {
     case 'accept':
-      return shownInSnapshot(call.accept({ video: call.getSnapshot().video }));
+      return void call.accept({ video: call.getSnapshot().video });
     case 'reject':
       return call.reject();
     case 'cancel':
@@ -133,13 +137,8 @@ function act(call: Call, action: Exclude<Action, 'close'>): void {
     case 'mute':
       return call.toggleMute();
     case 'resumeAudio':
-      return shownInSnapshot(call.resumeAudio());
+      return void call.resumeAudio();
     case 'again':
-      return shownInSnapshot(call.initiate({ video: call.getSnapshot().video }));
+      return void call.initiate({ video: call.getSnapshot().video });
   }
-}
-
-/** A call's failures are in its snapshot, and on the screen. */
-export function shownInSnapshot(attempt: Promise<void>): void {
-  attempt.catch(() => undefined);
 }

@@ -204,10 +204,12 @@ describe('CallScreen', () => {
 
   it('closes by itself where it is told to, unless something went wrong', () => {
     vi.useFakeTimers();
-    show({ closeAfter: 3000 });
+    const { rerender } = render(<CallScreen client={client} closeAfter={3000} />);
     become(CONNECTED);
     become({ status: 'ended', reason: 'hangup' });
     act(() => void vi.advanceTimersByTime(2999));
+    // An app that renders anew does not begin the wait anew.
+    rerender(<CallScreen client={client} closeAfter={3000} onClose={() => undefined} />);
     expect(dialog()).toBeTruthy();
     act(() => void vi.advanceTimersByTime(1));
     expect(screen.queryByRole('dialog')).toBeNull();
