@@ -37,6 +37,16 @@ export interface PhoneCall {
   createdAt: string;
 }
 
+/** An answer that is an error. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 /** Reads from the API as somebody. */
 export class Api {
   constructor(
@@ -74,7 +84,7 @@ export class Api {
     const headers = { authorization: `Bearer ${await this.token()}` };
     const response = await fetch(this.url + path, { headers });
     const body = await response.json();
-    if (!response.ok) throw new Error(body.message);
+    if (!response.ok) throw new ApiError(response.status, body.message);
     return body;
   }
 }

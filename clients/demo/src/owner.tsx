@@ -4,7 +4,7 @@ import { type ReactNode, useCallback, useEffect, useState } from 'react';
 
 import { clockTime, useLiveCall } from '@maskline/client/react';
 
-import type { Api, AppCall, PhoneCall, Tag } from './api.js';
+import { type Api, ApiError, type AppCall, type PhoneCall, type Tag } from './api.js';
 import { type AppProps, Moment, Notice, RingingScreen, Section, start } from './app.js';
 import { useRead } from './useRead.js';
 
@@ -63,12 +63,17 @@ interface Contact {
 async function readContacts(api: Api, code: string, visits: string[]): Promise<Contact[]> {
   const byPhone = api.tagCalls(code).then((calls) => calls.map(phoneContact));
   const inBrowser = visits.map(async (id) => {
-    // Visits of an earlier run of the stack are gone with its store.
-    const calls = await api.calls(id).catch(() => []);
+    const calls = await api.calls(id).catch(noneIfUnknown);
     return calls.map(browserContact);
   });
   const all = await Promise.all([byPhone, ...inBrowser]);
   return all.flat().sort((a, b) => b.at.localeCompare(a.at));
+}
+
+/** Visits of an earlier run of the stack are gone with its store. */
+function noneIfUnknown(error: unknown): AppCall[] {
+  if (error instanceof ApiError && error.status === 404) return [];
+  throw error;
 }
 
 const STATUS: Record<string, string> = {
