@@ -68,7 +68,9 @@ function tokenOf(role: Role): () => Promise<string> {
 }
 
 /** The screen of whatever call rings or runs. */
-export function RingingScreen(props: { nameOf?: (bookingId: string) => string | undefined }): ReactNode {
+export function RingingScreen(props: {
+  nameOf?: (bookingId: string) => string | undefined;
+}): ReactNode {
   const ringtone = useMemo(ringingTone, []);
   return <CallScreen ringtone={ringtone} nameOf={props.nameOf} />;
 }

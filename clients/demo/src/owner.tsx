@@ -26,7 +26,9 @@ function OwnerApp({ config, api }: AppProps): ReactNode {
         {contacts.problem && <Notice>Calls could not be read. {contacts.problem}</Notice>}
         {contacts.data?.length === 0 && <p className="empty">Nobody yet.</p>}
         <ul className="rows">
-          {contacts.data?.map((contact) => <ContactRow key={contact.id} contact={contact} />)}
+          {contacts.data?.map((contact) => (
+            <ContactRow key={contact.id} contact={contact} />
+          ))}
         </ul>
       </Section>
       <RingingScreen />

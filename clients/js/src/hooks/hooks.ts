@@ -1,6 +1,7 @@
 import { useCallback, useMemo, useSyncExternalStore } from 'react';
 
-import { isIncoming, isLive } from '../screen/view.js';
+import { isLive } from '../call.js';
+import { isIncoming } from '../screen/view.js';
 import type { Call, CallSnapshot, ConnectionStatus, Maskline } from '../types.js';
 import { useClient } from './provider.js';
 
@@ -27,20 +28,22 @@ export function useLiveCall(options: { client?: Maskline } = {}): WebRTCCall | u
 
 function useCall(call: Call): WebRTCCall {
   const snapshot = useSnapshot(call);
-  return useMemo(
-    () => ({
-      ...snapshot,
-      initiate: (how) => call.initiate(how),
-      accept: (how) => call.accept(how),
-      reject: (reason) => call.reject(reason),
-      end: () => call.end(),
-      setMuted: (muted) => call.setMuted(muted),
-      toggleMute: () => call.toggleMute(),
-      setInput: (kind, deviceId) => call.setInput(kind, deviceId),
-      resumeAudio: () => call.resumeAudio(),
-    }),
-    [call, snapshot],
-  );
+  const actions = useMemo(() => actionsOf(call), [call]);
+  return useMemo(() => ({ ...snapshot, ...actions }), [snapshot, actions]);
+}
+
+/** The same functions for as long as it is the same call. */
+function actionsOf(call: Call): Omit<WebRTCCall, keyof CallSnapshot> {
+  return {
+    initiate: (how) => call.initiate(how),
+    accept: (how) => call.accept(how),
+    reject: (reason) => call.reject(reason),
+    end: () => call.end(),
+    setMuted: (muted) => call.setMuted(muted),
+    toggleMute: () => call.toggleMute(),
+    setInput: (kind, deviceId) => call.setInput(kind, deviceId),
+    resumeAudio: () => call.resumeAudio(),
+  };
 }
 
 /** Whether this device can be rung. */
@@ -58,7 +61,11 @@ export function useConnection(options: { client?: Maskline } = {}): ConnectionSt
 export function useSnapshot(call: Call): CallSnapshot {
   const subscribe = useCallback((listener: () => void) => call.subscribe(listener), [call]);
   const onServer = useMemo(() => idle(call.bookingId), [call]);
-  return useSyncExternalStore(subscribe, () => call.getSnapshot(), () => onServer);
+  return useSyncExternalStore(
+    subscribe,
+    () => call.getSnapshot(),
+    () => onServer,
+  );
 }
 
 function useCallWhere(
@@ -77,10 +84,7 @@ function useCallWhere(
 }
 
 /** Calls back when a call comes or goes, and when one changes. */
-export function subscribeToCalls(
-  client: Maskline | undefined,
-  listener: () => void,
-): () => void {
+export function subscribeToCalls(client: Maskline | undefined, listener: () => void): () => void {
   if (client === undefined) return nothing;
   let calls: (() => void)[] = [];
   const unsubscribe = () => calls.forEach((stop) => stop());

@@ -1,7 +1,7 @@
 /** The system's own call screen: CallKit on iOS, Telecom (ConnectionService) on Android, by way of
  * react-native-callkeep or the like. */
 
-import { isLive } from '../screen/view.js';
+import { isLive } from '../call.js';
 import type { Call, CallSnapshot, Clock, EndReason, Maskline } from '../types.js';
 import type { IncomingPush } from './push.js';
 
@@ -67,7 +67,11 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
 
   const follow = () => {
     for (const call of client.calls()) {
-      if (!followed.has(call)) followed.set(call, call.subscribe(() => report(call)));
+      if (!followed.has(call))
+        followed.set(
+          call,
+          call.subscribe(() => report(call)),
+        );
       report(call);
     }
   };

@@ -1,10 +1,11 @@
 /** What the call buttons of the web and of React Native have in common. */
 
+import { isLive } from '../call.js';
 import { useLiveCall, useWebRTCCall } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
 import type { Maskline } from '../types.js';
 import { type LabelOverrides, type Labels, withOverrides } from './labels.js';
-import { callView, isLive } from './view.js';
+import { callView } from './view.js';
 
 /** What call buttons take. */
 export interface CallButtonOptions {

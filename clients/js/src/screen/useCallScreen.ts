@@ -2,12 +2,13 @@
 
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 
+import { isLive } from '../call.js';
 import { NO_CALL, subscribeToCalls, useSnapshot } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
 import type { Call, CallSnapshot, Maskline } from '../types.js';
 import { type LabelOverrides, type Labels, withOverrides } from './labels.js';
 import { type Ringtone, useRingtone } from './ringtone.js';
-import { type Action, type CallView, callView, isLive } from './view.js';
+import { type Action, type CallView, callView } from './view.js';
 
 /** What call screens take. */
 export interface CallScreenOptions {
@@ -109,11 +110,7 @@ function lastCall(client: Maskline | undefined, bookingId: string | undefined) {
   };
 }
 
-function useCloseAfter(
-  milliseconds: number | undefined,
-  ended: boolean,
-  close: () => void,
-): void {
+function useCloseAfter(milliseconds: number | undefined, ended: boolean, close: () => void): void {
   const latest = useRef(close);
   useEffect(() => {
     latest.current = close;

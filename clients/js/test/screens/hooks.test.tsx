@@ -60,6 +60,7 @@ describe('useWebRTCCall', () => {
     act(() => client.call('b1').becomes({ duration: 1 }));
     expect(renders).toBe(2);
     expect(result.current).not.toBe(before);
+    expect(result.current.initiate).toBe(before.initiate);
   });
 
   it('follows another booking when it is given one', () => {

@@ -268,7 +268,9 @@ describe('CallScreen', () => {
     const stream = new MediaStream();
     become({ ...CONNECTED, video: true, remoteStream: stream });
     const videos = dialog().querySelectorAll('video');
-    expect([...videos].map((video) => [video.srcObject === stream, video.muted])).toEqual([[true, true]]);
+    expect([...videos].map((video) => [video.srcObject === stream, video.muted])).toEqual([
+      [true, true],
+    ]);
   });
 });
 
