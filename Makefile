@@ -5,6 +5,9 @@ SAM := .venv/bin/sam
 SAM_READY := .venv/.requirements-installed
 CLIENT := clients/js
 CLIENT_READY := $(CLIENT)/node_modules/.lock-installed
+DEMO := clients/demo
+TAG := clients/tag
+TAG_READY := $(TAG)/node_modules/.package-lock.json
 
 .PHONY: help
 help: ## This list
@@ -23,7 +26,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint build-dev tag-script-test unit-and-end-to-end client template ## Everything that must pass
+test: format lint build-dev tag-script-test unit-and-end-to-end client demo-apps template ## Everything that must pass
 
 .PHONY: format
 format:
@@ -34,8 +37,6 @@ lint: tag-script
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # The tag page's script is part of the function that serves it.
-TAG := clients/tag
-TAG_READY := $(TAG)/node_modules/.package-lock.json
 
 .PHONY: tag-script
 tag-script: $(TAG)/dist/tag.js.gz ## Build the tag page's script, which cargo needs
@@ -92,21 +93,14 @@ $(SAM_READY): infra/requirements.txt
 	.venv/bin/pip install --quiet --requirement infra/requirements.txt
 	@touch $@
 
-CLIENT := clients/js
-DEMO := clients/demo
-CLIENT_INSTALLED := $(CLIENT)/node_modules/.package-lock.json
 CLIENT_BUILT := $(CLIENT)/dist/.built
-# A package that is packed and copied is installed again when it has changed.
+# The package is packed and copied in, so it is installed again when it has changed.
 DEMO_INSTALLED := $(DEMO)/node_modules/.installed
 
 .PHONY: demo-apps
 demo-apps: $(DEMO)/dist/index.html ## Build the demo apps that `make run` serves at /demo
 
-$(CLIENT_INSTALLED): $(CLIENT)/package.json $(CLIENT)/package-lock.json
-	npm ci --prefix $(CLIENT) --no-audit --no-fund
-	@touch $@
-
-$(CLIENT_BUILT): $(CLIENT_INSTALLED) $(CLIENT)/tsconfig.json $(CLIENT)/tsconfig.build.json $(shell find $(CLIENT)/src -type f)
+$(CLIENT_BUILT): $(CLIENT_READY) $(CLIENT)/tsconfig.json $(CLIENT)/tsconfig.build.json $(shell find $(CLIENT)/src -type f)
 	npm run --silent build --prefix $(CLIENT)
 	@touch $@
 

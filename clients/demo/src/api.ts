@@ -37,6 +37,16 @@ export interface PhoneCall {
   createdAt: string;
 }
 
+/** An answer that is an error. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 /** Reads from the API as somebody. */
 export class Api {
   constructor(
@@ -59,6 +69,12 @@ export class Api {
     return this.get(`/api/v1/tags/${code}`);
   }
 
+  /** The number that a tag's visitors dial. */
+  async numberOf(code: string): Promise<string> {
+    const path = `/api/v1/call/virtual-number?tag=${code}`;
+    return (await this.get<{ virtualNumber: string }>(path)).virtualNumber;
+  }
+
   async tagCalls(code: string): Promise<PhoneCall[]> {
     const answer = await this.get<{ calls: PhoneCall[] }>(`/api/v1/call/${code}/history?limit=20`);
     return answer.calls;
@@ -68,7 +84,7 @@ export class Api {
     const headers = { authorization: `Bearer ${await this.token()}` };
     const response = await fetch(this.url + path, { headers });
     const body = await response.json();
-    if (!response.ok) throw new Error(body.message);
+    if (!response.ok) throw new ApiError(response.status, body.message);
     return body;
   }
 }

@@ -42,7 +42,6 @@ function Main({ role, title, App }: AppOptions): ReactNode {
 
   const options = useMemo(() => config && clientOptions(config, role), [config, role]);
   const api = useMemo(() => config && new Api(config.apiUrl, tokenOf(role)), [config, role]);
-  const ringtone = useMemo(ringingTone, []);
 
   return (
     <MasklineProvider options={options}>
@@ -55,7 +54,6 @@ function Main({ role, title, App }: AppOptions): ReactNode {
       </header>
       {problem && <Notice>The local stack does not answer: {problem}</Notice>}
       {config && api && <App config={config} api={api} />}
-      <CallScreen ringtone={ringtone} />
     </MasklineProvider>
   );
 }
@@ -67,6 +65,14 @@ function clientOptions(config: Config, role: Role) {
 
 function tokenOf(role: Role): () => Promise<string> {
   return async () => (await loadConfig())[role].token;
+}
+
+/** The screen of whatever call rings or runs. */
+export function RingingScreen(props: {
+  nameOf?: (bookingId: string) => string | undefined;
+}): ReactNode {
+  const ringtone = useMemo(ringingTone, []);
+  return <CallScreen ringtone={ringtone} nameOf={props.nameOf} />;
 }
 
 const CONNECTION = {

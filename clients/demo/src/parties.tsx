@@ -2,11 +2,11 @@
 
 import { type ReactNode, useCallback } from 'react';
 
-import { WebRTCCallButton, clockTime, useWebRTCCall } from '@maskline/client/react';
+import { WebRTCCallButton, clockTime, useLiveCall } from '@maskline/client/react';
 
 import type { Api, AppCall, Booking } from './api.js';
-import { type AppProps, Avatar, Moment, Notice, Section, start } from './app.js';
-import { usePolled } from './usePolled.js';
+import { type AppProps, Avatar, Moment, Notice, RingingScreen, Section, start } from './app.js';
+import { useRead } from './useRead.js';
 
 type Role = 'user' | 'provider';
 
@@ -18,7 +18,14 @@ export function startPartyApp(role: Role, title: string): void {
 function PartyApp({ role, config, api }: AppProps & { role: Role }): ReactNode {
   const ids = config[role].bookings;
   const load = useCallback(() => Promise.all(ids.map((id) => api.booking(id))), [api, ids]);
-  const { data: bookings, problem } = usePolled(load);
+  const { data: bookings, problem } = useRead(load);
+  const nameOf = useCallback(
+    (id: string) => {
+      const booking = bookings?.find(({ bookingId }) => bookingId === id);
+      return booking && otherName(booking, role);
+    },
+    [bookings, role],
+  );
   return (
     <main className="columns">
       <Section title={role === 'user' ? 'Your bookings' : 'Your customers'}>
@@ -30,6 +37,7 @@ function PartyApp({ role, config, api }: AppProps & { role: Role }): ReactNode {
         </ul>
       </Section>
       <Section title="Calls">{bookings && <Calls {...{ api, role, bookings }} />}</Section>
+      <RingingScreen nameOf={nameOf} />
     </main>
   );
 }
@@ -84,8 +92,7 @@ function Calls({ api, role, bookings }: CallsProps): ReactNode {
     return lists.flat().sort((a, b) => b.created_at.localeCompare(a.created_at));
   }, [api, key]);
   // A call that has just ended is new in the list.
-  const { status } = useWebRTCCall({ bookingId: bookings[0]?.bookingId ?? '' });
-  const { data: calls, problem } = usePolled(load, status);
+  const { data: calls, problem } = useRead(load, { changes: useLiveCall()?.callId });
   const booking = (id: string) => bookings.find(({ bookingId }) => bookingId === id);
   if (problem) return <Notice>Calls could not be read. {problem}</Notice>;
   if (calls?.length === 0) return <p className="empty">No calls yet.</p>;

@@ -108,8 +108,8 @@ const BOOKINGS: [Booking; 4] = [
     },
 ];
 
-/// The tag of the demo apps' owner.
-const OWNER: (&str, &str) = ("owner-1", "demo-car");
+/// The demo apps' owner, and their tag: the one that `make call` calls.
+const OWNER: (&str, &str) = ("owner-2", "demo-bike");
 
 /// Puts the demo data through the HTTP API, with an admin's token. `None` where the
 /// stack cannot sign tokens, because the host application's keys are used.
@@ -122,19 +122,19 @@ pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
     let base = stack.http_url();
     let shared = stack.value("TWILIO_PHONE_NUMBER").unwrap_or_default();
     let own = "+14155550111";
-    let (owner, car) = OWNER;
+    let (owner, bike) = OWNER;
     let wanted = [
         (
-            car,
+            "demo-car",
             json!({
-                "ownerId": owner, "ownerPhone": "+919876543210",
+                "ownerId": "owner-1", "ownerPhone": "+919876543210",
                 "label": "Blue hatchback", "virtualNumber": own, "enabled": true,
             }),
         ),
         (
-            "demo-bike",
+            bike,
             json!({
-                "ownerId": "owner-2", "ownerPhone": "+919812345678",
+                "ownerId": owner, "ownerPhone": "+919812345678",
                 "label": "Red bicycle", "enabled": true,
             }),
         ),
@@ -291,7 +291,15 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     writeln!(text, "  Store (DynamoDB)       {}\n", stack.store_url())?;
     if let Some(demo) = demo {
         if stack.websocket().is_some() {
-            writeln!(text, "Demo apps, each in a tab of its own: {url}/demo\n")?;
+            writeln!(text, "Demo apps, each in a tab of its own: {url}/demo")?;
+            let origins = stack.value("CORS_ORIGINS").unwrap_or_default();
+            if !origins.split(',').any(|origin| origin.trim() == url) {
+                writeln!(
+                    text,
+                    "  They cannot connect: CORS_ORIGINS does not hold {url}"
+                )?;
+            }
+            writeln!(text)?;
         }
         writeln!(text, "Demo tags")?;
         for tag in &demo.tags {

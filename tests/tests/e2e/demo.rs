@@ -69,6 +69,10 @@ async fn a_demo_call_with_each_ending() {
         assert!(welcome.contains(&socket));
     }
     assert!(welcome.contains("make demo-call"));
+    assert!(welcome.contains(&format!("{}/demo\n", world.stack.http_url())));
+    assert!(!welcome.contains("CORS_ORIGINS"));
+    let elsewhere = demo::welcome(&maskline_tests::world().stack, Some(&demo));
+    assert!(elsewhere.contains("CORS_ORIGINS does not hold"));
 
     let endings: [(&[&str], _, &[_]); 4] = [
         (

@@ -1,6 +1,7 @@
 import { useCallback, useMemo, useSyncExternalStore } from 'react';
 
-import { isIncoming, isLive } from '../screen/view.js';
+import { isLive } from '../call.js';
+import { isIncoming } from '../screen/view.js';
 import type { Call, CallSnapshot, ConnectionStatus, Maskline } from '../types.js';
 import { useClient } from './provider.js';
 
@@ -15,34 +16,34 @@ export function useWebRTCCall(options: { bookingId: string; client?: Maskline })
   return useCall(call);
 }
 
-/** The call that rings on this device, whatever its booking. */
+/** The call that rings on this device and waits for an answer, whatever its booking. */
 export function useIncomingCall(options: { client?: Maskline } = {}): WebRTCCall | undefined {
-  const ringing = useCallWhere(useClient(options.client), isIncoming);
-  const call = useCall(ringing ?? NO_CALL);
-  return ringing && call;
+  return useCallWhere(isIncoming, options.client);
+}
+
+/** The call that rings or runs on this device, whatever its booking. */
+export function useLiveCall(options: { client?: Maskline } = {}): WebRTCCall | undefined {
+  return useCallWhere(isLive, options.client);
 }
 
 function useCall(call: Call): WebRTCCall {
   const snapshot = useSnapshot(call);
-  return useMemo(
-    () => ({
-      ...snapshot,
-      initiate: (how) => call.initiate(how),
-      accept: (how) => call.accept(how),
-      reject: (reason) => call.reject(reason),
-      end: () => call.end(),
-      setMuted: (muted) => call.setMuted(muted),
-      toggleMute: () => call.toggleMute(),
-      setInput: (kind, deviceId) => call.setInput(kind, deviceId),
-      resumeAudio: () => call.resumeAudio(),
-    }),
-    [call, snapshot],
-  );
+  const actions = useMemo(() => actionsOf(call), [call]);
+  return useMemo(() => ({ ...snapshot, ...actions }), [snapshot, actions]);
 }
 
-/** The call that rings or runs on this device, whatever its booking. */
-export function useLiveCall(client: Maskline | undefined): Call | undefined {
-  return useCallWhere(client, isLive);
+/** The same functions for as long as it is the same call. */
+function actionsOf(call: Call): Omit<WebRTCCall, keyof CallSnapshot> {
+  return {
+    initiate: (how) => call.initiate(how),
+    accept: (how) => call.accept(how),
+    reject: (reason) => call.reject(reason),
+    end: () => call.end(),
+    setMuted: (muted) => call.setMuted(muted),
+    toggleMute: () => call.toggleMute(),
+    setInput: (kind, deviceId) => call.setInput(kind, deviceId),
+    resumeAudio: () => call.resumeAudio(),
+  };
 }
 
 /** Whether this device can be rung. */
@@ -60,26 +61,30 @@ export function useConnection(options: { client?: Maskline } = {}): ConnectionSt
 export function useSnapshot(call: Call): CallSnapshot {
   const subscribe = useCallback((listener: () => void) => call.subscribe(listener), [call]);
   const onServer = useMemo(() => idle(call.bookingId), [call]);
-  return useSyncExternalStore(subscribe, () => call.getSnapshot(), () => onServer);
+  return useSyncExternalStore(
+    subscribe,
+    () => call.getSnapshot(),
+    () => onServer,
+  );
 }
 
 function useCallWhere(
-  client: Maskline | undefined,
   holds: (snapshot: CallSnapshot) => boolean,
-): Call | undefined {
+  given: Maskline | undefined,
+): WebRTCCall | undefined {
+  const client = useClient(given);
   const subscribe = useCallback(
     (listener: () => void) => subscribeToCalls(client, listener),
     [client],
   );
   const find = () => client?.calls().find((call) => holds(call.getSnapshot()));
-  return useSyncExternalStore(subscribe, find, () => undefined);
+  const found = useSyncExternalStore(subscribe, find, () => undefined);
+  const call = useCall(found ?? NO_CALL);
+  return found && call;
 }
 
 /** Calls back when a call comes or goes, and when one changes. */
-export function subscribeToCalls(
-  client: Maskline | undefined,
-  listener: () => void,
-): () => void {
+export function subscribeToCalls(client: Maskline | undefined, listener: () => void): () => void {
   if (client === undefined) return nothing;
   let calls: (() => void)[] = [];
   const unsubscribe = () => calls.forEach((stop) => stop());

@@ -2,7 +2,11 @@ import { type ComponentType, type ReactNode, useEffect } from 'react';
 import { AccessibilityInfo, Modal, Pressable, StyleSheet, Text, View } from 'react-native';
 
 import { nativeLabels } from '../screen/labels.js';
-import { type CallScreenModel, type CallScreenOptions, useCallScreen } from '../screen/useCallScreen.js';
+import {
+  type CallScreenModel,
+  type CallScreenOptions,
+  useCallScreen,
+} from '../screen/useCallScreen.js';
 import type { Action, CallView, QualityView } from '../screen/view.js';
 import { ActionIcon } from './icons.js';
 import { type Theme, useTheme } from './theme.js';
@@ -93,7 +97,12 @@ function Party({ view, theme }: { view: CallView; theme: Theme }): ReactNode {
 function QualityBars({ quality, theme }: { quality: QualityView; theme: Theme }): ReactNode {
   const lit = quality.bars === 1 ? theme.danger : theme.accept;
   return (
-    <View style={styles.quality} accessible accessibilityRole="image" accessibilityLabel={quality.text}>
+    <View
+      style={styles.quality}
+      accessible
+      accessibilityRole="image"
+      accessibilityLabel={quality.text}
+    >
       {[1, 2, 3].map((bar) => {
         const backgroundColor = bar <= quality.bars ? lit : theme.control;
         return <View key={bar} style={[styles.bar, { height: bar * 5, backgroundColor }]} />;

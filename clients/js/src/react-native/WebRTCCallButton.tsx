@@ -13,9 +13,9 @@ export interface WebRTCCallButtonProps extends CallButtonOptions {
 }
 
 const SIZES = {
-  small: { height: 36, fontSize: 14 },
-  medium: { height: 44, fontSize: 16 },
-  large: { height: 56, fontSize: 18 },
+  small: { height: 36, fontSize: 14, scale: 0.65 },
+  medium: { height: 44, fontSize: 16, scale: 0.75 },
+  large: { height: 56, fontSize: 18, scale: 0.9 },
 };
 
 /** Calls the other party of a booking. During a call it says how that stands, and does nothing. */
@@ -23,7 +23,7 @@ export function WebRTCCallButton(props: WebRTCCallButtonProps): ReactNode {
   const { size = 'medium', variant = 'primary' } = props;
   const { text, disabled, press } = useCallButton(props, nativeLabels);
   const theme = useTheme(props.theme);
-  const { height, fontSize } = SIZES[size];
+  const { height, fontSize, scale } = SIZES[size];
   const primary = variant === 'primary' || variant === 'icon';
   const color = primary ? theme.onAccent : theme.accent;
   return (
@@ -42,7 +42,7 @@ export function WebRTCCallButton(props: WebRTCCallButtonProps): ReactNode {
       accessibilityState={{ disabled }}
       onPress={press}
     >
-      <View>
+      <View style={{ transform: [{ scale }] }}>
         <ActionIcon action="accept" color={color} />
       </View>
       {variant !== 'icon' && <Text style={[styles.text, { color, fontSize }]}>{text}</Text>}
@@ -55,7 +55,7 @@ const styles = StyleSheet.create({
     flexDirection: 'row',
     alignItems: 'center',
     justifyContent: 'center',
-    gap: 6,
+    gap: 4,
     borderWidth: 1,
     borderRadius: 28,
   },

@@ -1,7 +1,7 @@
 /** The system's own call screen: CallKit on iOS, Telecom (ConnectionService) on Android, by way of
  * react-native-callkeep or the like. */
 
-import { isLive } from '../screen/view.js';
+import { isLive } from '../call.js';
 import type { Call, CallSnapshot, Clock, EndReason, Maskline } from '../types.js';
 import type { IncomingPush } from './push.js';
 
@@ -67,7 +67,11 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
 
   const follow = () => {
     for (const call of client.calls()) {
-      if (!followed.has(call)) followed.set(call, call.subscribe(() => report(call)));
+      if (!followed.has(call))
+        followed.set(
+          call,
+          call.subscribe(() => report(call)),
+        );
       report(call);
     }
   };
@@ -110,7 +114,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     entry.call = call;
     clock.clearTimeout(entry.timer);
     if (snapshot.status !== 'ringing') return;
-    if (entry.decided === 'answer') accept(call);
+    if (entry.decided === 'answer') void call.accept();
     if (entry.decided === 'end') call.reject();
   };
 
@@ -127,7 +131,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     const { call } = entry;
     switch (event.type) {
       case 'answer':
-        if (call) accept(call);
+        if (call) void call.accept();
         else entry.decided = 'answer';
         break;
       case 'end':
@@ -159,11 +163,6 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
       for (const { timer } of known.values()) clock.clearTimeout(timer);
     },
   };
-}
-
-/** A call's failures are in its snapshot, which is reported when it ends. */
-function accept(call: Call): void {
-  call.accept().catch(() => undefined);
 }
 
 function hangUp(call: Call): void {

@@ -75,7 +75,15 @@ export function ActionIcon(props: IconProps & { action: Action; pressed?: boolea
 const styles = StyleSheet.create({
   box: { width: 30, height: 30, alignItems: 'center', justifyContent: 'center' },
   lifted: { transform: [{ rotate: '-135deg' }] },
-  grip: { position: 'absolute', top: 10, left: 3, width: 24, height: 7, borderTopLeftRadius: 12, borderTopRightRadius: 12 },
+  grip: {
+    position: 'absolute',
+    top: 10,
+    left: 3,
+    width: 24,
+    height: 7,
+    borderTopLeftRadius: 12,
+    borderTopRightRadius: 12,
+  },
   ear: { position: 'absolute', top: 13, width: 8, height: 7, borderRadius: 2 },
   left: { left: 2 },
   right: { right: 2 },
@@ -106,5 +114,13 @@ const styles = StyleSheet.create({
     borderTopColor: 'transparent',
     borderBottomColor: 'transparent',
   },
-  wave: { position: 'absolute', left: 12, top: 8, width: 12, height: 14, borderRadius: 7, borderRightWidth: 2 },
+  wave: {
+    position: 'absolute',
+    left: 12,
+    top: 8,
+    width: 12,
+    height: 14,
+    borderRadius: 7,
+    borderRightWidth: 2,
+  },
 });

@@ -3,6 +3,7 @@
 export {
   useConnection,
   useIncomingCall,
+  useLiveCall,
   useWebRTCCall,
   type WebRTCCall,
 } from '../hooks/hooks.js';

@@ -2,8 +2,6 @@
 declare module 'react-native' {
   import type { ComponentType, ReactNode } from 'react';
 
-  export type ColorValue = string;
-
   /** Styles of React Native: names and values that it checks itself. */
   export type Style = Record<string, unknown>;
   export type StyleProp = Style | false | undefined | readonly StyleProp[];
@@ -11,20 +9,17 @@ declare module 'react-native' {
   interface CommonProps {
     style?: StyleProp;
     children?: ReactNode;
-    testID?: string;
-    role?: 'button' | 'heading' | 'img' | 'timer' | 'dialog';
     accessible?: boolean;
     accessibilityLabel?: string;
     accessibilityRole?: 'button' | 'header' | 'image' | 'timer';
     accessibilityState?: { disabled?: boolean; selected?: boolean };
-    accessibilityLiveRegion?: 'none' | 'polite' | 'assertive';
     accessibilityViewIsModal?: boolean;
-    importantForAccessibility?: 'auto' | 'yes' | 'no' | 'no-hide-descendants';
+    importantForAccessibility?: 'auto' | 'no-hide-descendants';
     accessibilityElementsHidden?: boolean;
   }
 
   export const View: ComponentType<CommonProps>;
-  export const Text: ComponentType<CommonProps & { numberOfLines?: number }>;
+  export const Text: ComponentType<CommonProps>;
   export const Pressable: ComponentType<
     Omit<CommonProps, 'style'> & {
       style?: StyleProp | ((state: { pressed: boolean }) => StyleProp);
@@ -38,10 +33,8 @@ declare module 'react-native' {
     visible?: boolean;
     animationType?: 'none' | 'slide' | 'fade';
     presentationStyle?: 'fullScreen';
-    statusBarTranslucent?: boolean;
     onRequestClose?: () => void;
   }>;
-  export const ScrollView: ComponentType<CommonProps & { contentContainerStyle?: StyleProp }>;
   export const StyleSheet: { create<T extends Record<string, Style>>(styles: T): T };
   export const AccessibilityInfo: { announceForAccessibility(text: string): void };
   export function useColorScheme(): 'light' | 'dark' | null | undefined;

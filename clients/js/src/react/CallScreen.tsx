@@ -11,7 +11,11 @@ import {
 } from 'react';
 
 import { webLabels } from '../screen/labels.js';
-import { type CallScreenModel, type CallScreenOptions, useCallScreen } from '../screen/useCallScreen.js';
+import {
+  type CallScreenModel,
+  type CallScreenOptions,
+  useCallScreen,
+} from '../screen/useCallScreen.js';
 import type { Action, CallView, QualityView } from '../screen/view.js';
 import { ActionIcon } from './icons.js';
 
@@ -36,7 +40,9 @@ export function CallScreen(props: CallScreenProps): ReactNode {
   return model ? <Dialog {...props} model={model} /> : null;
 }
 
-type DialogProps = Pick<CallScreenProps, 'theme' | 'className' | 'style'> & { model: CallScreenModel };
+type DialogProps = Pick<CallScreenProps, 'theme' | 'className' | 'style'> & {
+  model: CallScreenModel;
+};
 
 function Dialog({ model, theme, className, style }: DialogProps): ReactNode {
   const { view, snapshot, labels, press } = model;
@@ -138,7 +144,13 @@ function Videos({ model: { snapshot } }: { model: CallScreenModel }): ReactNode 
   );
 }
 
-function Video({ stream, className }: { stream: MediaStream | undefined; className: string }): ReactNode {
+function Video({
+  stream,
+  className,
+}: {
+  stream: MediaStream | undefined;
+  className: string;
+}): ReactNode {
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     if (video.current) video.current.srcObject = stream ?? null;
@@ -161,7 +173,10 @@ function useModal(dialog: RefObject<HTMLDialogElement | null>): void {
 }
 
 /** A button that goes away takes the focus with it: the dialog catches it. */
-function useFocusInside(dialog: RefObject<HTMLDialogElement | null>, actions: readonly Action[]): void {
+function useFocusInside(
+  dialog: RefObject<HTMLDialogElement | null>,
+  actions: readonly Action[],
+): void {
   const buttons = actions.join();
   useLayoutEffect(() => {
     const element = dialog.current;

@@ -8,6 +8,7 @@ import { PickUp } from './icons.js';
 export interface WebRTCCallButtonProps extends CallButtonOptions {
   /** What it says while there is no call; by default the label `call`. */
   children?: ReactNode;
+  /** By default as the page around it. */
   theme?: 'light' | 'dark';
   className?: string;
   style?: CSSProperties;

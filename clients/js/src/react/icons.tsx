@@ -33,12 +33,20 @@ function HangUp(): ReactNode {
 function Strokes({ d }: { d: string }): ReactNode {
   return (
     <Icon>
-      <path d={d} fill="none" stroke="currentColor" strokeWidth="2" strokeLinecap="round" strokeLinejoin="round" />
+      <path
+        d={d}
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="2"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+      />
     </Icon>
   );
 }
 
-const MICROPHONE = 'M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3ZM5.5 11a6.5 6.5 0 0 0 13 0M12 17.5V21';
+const MICROPHONE =
+  'M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3ZM5.5 11a6.5 6.5 0 0 0 13 0M12 17.5V21';
 
 /** The picture of a button. */
 export function ActionIcon({ action, pressed }: { action: Action; pressed: boolean }): ReactNode {
@@ -53,7 +61,9 @@ export function ActionIcon({ action, pressed }: { action: Action; pressed: boole
     case 'mute':
       return <Strokes d={pressed ? `${MICROPHONE}M4 3l16 18` : MICROPHONE} />;
     case 'resumeAudio':
-      return <Strokes d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5ZM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11" />;
+      return (
+        <Strokes d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5ZM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11" />
+      );
     case 'close':
       return <Strokes d="M6.5 6.5l11 11M17.5 6.5l-11 11" />;
   }

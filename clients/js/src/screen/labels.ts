@@ -98,7 +98,8 @@ export const webLabels: Labels = {
   qualityGood: 'Good connection',
   qualityFair: 'Fair connection',
   qualityPoor: 'Poor connection',
-  poorConnection: 'The connection is poor. Another network, or a place closer to the router, may help.',
+  poorConnection:
+    'The connection is poor. Another network, or a place closer to the router, may help.',
   noAudio: 'No sound is coming through. Ask whether the other side is muted.',
   audioBlocked: 'The browser is holding the sound back.',
 
@@ -107,7 +108,8 @@ export const webLabels: Labels = {
       'The microphone is blocked. Allow it for this page in the browser’s settings, then try again.',
     device_not_found: 'No microphone was found. Connect one, then try again.',
     device_in_use: 'Another program is using the microphone. Close that program, then try again.',
-    unsupported: 'This browser cannot hold calls here. Open the page over HTTPS in a current browser.',
+    unsupported:
+      'This browser cannot hold calls here. Open the page over HTTPS in a current browser.',
     media_failed: 'No sound gets through. Try another network, or turn a VPN off, then try again.',
     offline: 'There is no connection. Check your network, then try again.',
     bad_request: 'The call was refused. Reload the page, then try again.',

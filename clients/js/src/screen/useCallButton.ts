@@ -1,11 +1,11 @@
 /** What the call buttons of the web and of React Native have in common. */
 
-import { NO_CALL, useLiveCall, useSnapshot, useWebRTCCall } from '../hooks/hooks.js';
+import { isLive } from '../call.js';
+import { useLiveCall, useWebRTCCall } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
 import type { Maskline } from '../types.js';
 import { type LabelOverrides, type Labels, withOverrides } from './labels.js';
-import { shownInSnapshot } from './useCallScreen.js';
-import { callView, isLive } from './view.js';
+import { callView } from './view.js';
 
 /** What call buttons take. */
 export interface CallButtonOptions {
@@ -36,16 +36,16 @@ export function useCallButton(options: CallButtonOptions, defaults: Labels): Cal
   const { bookingId, video = false } = options;
   const client = useClient(options.client);
   const call = useWebRTCCall({ bookingId, client });
-  const other = useSnapshot(useLiveCall(client) ?? NO_CALL);
+  const another = useLiveCall({ client });
   const labels = withOverrides(defaults, options.labels);
   const live = isLive(call);
-  const disabled = options.disabled || client === undefined || live || isLive(other);
+  const disabled = options.disabled || client === undefined || another !== undefined;
   return {
     text: (live && callView(call, labels)?.status) || labels.call,
     live,
     disabled,
     press: () => {
-      if (!disabled) shownInSnapshot(call.initiate({ video }));
+      if (!disabled) void call.initiate({ video });
     },
   };
 }

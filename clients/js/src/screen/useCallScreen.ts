@@ -1,13 +1,14 @@
 /** What the call screens of the web and of React Native have in common: everything but looks. */
 
-import { useCallback, useEffect, useMemo, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 
+import { isLive } from '../call.js';
 import { NO_CALL, subscribeToCalls, useSnapshot } from '../hooks/hooks.js';
 import { useClient } from '../hooks/provider.js';
 import type { Call, CallSnapshot, Maskline } from '../types.js';
 import { type LabelOverrides, type Labels, withOverrides } from './labels.js';
 import { type Ringtone, useRingtone } from './ringtone.js';
-import { type Action, type CallView, callView, isLive } from './view.js';
+import { type Action, type CallView, callView } from './view.js';
 
 /** What call screens take. */
 export interface CallScreenOptions {
@@ -15,6 +16,8 @@ export interface CallScreenOptions {
   bookingId?: string;
   /** The client, where there is no `MasklineProvider`. */
   client?: Maskline;
+  /** The other party's name, where the app knows it before the server has told it. */
+  nameOf?: (bookingId: string) => string | undefined;
   /** An app's own texts, a translation for instance. */
   labels?: LabelOverrides;
   /** What is heard while it rings. */
@@ -39,12 +42,15 @@ export function useCallScreen(
   options: CallScreenOptions,
   defaults: Labels,
 ): CallScreenModel | undefined {
-  const { bookingId, onClose } = options;
+  const { bookingId, nameOf, onClose } = options;
   const client = useClient(options.client);
   const labels = useMemo(() => withOverrides(defaults, options.labels), [defaults, options.labels]);
   const { call, dismiss } = useShownCall(client, bookingId);
   const snapshot = useSnapshot(call ?? NO_CALL);
-  const view = useMemo(() => callView(snapshot, labels), [snapshot, labels]);
+  const view = useMemo(() => {
+    const peerName = snapshot.peerName ?? nameOf?.(snapshot.bookingId);
+    return callView({ ...snapshot, peerName }, labels);
+  }, [snapshot, nameOf, labels]);
   const shown = call && view;
 
   const close = useCallback(() => {
@@ -104,22 +110,22 @@ function lastCall(client: Maskline | undefined, bookingId: string | undefined) {
   };
 }
 
-function useCloseAfter(
-  milliseconds: number | undefined,
-  ended: boolean,
-  close: () => void,
-): void {
+function useCloseAfter(milliseconds: number | undefined, ended: boolean, close: () => void): void {
+  const latest = useRef(close);
+  useEffect(() => {
+    latest.current = close;
+  });
   useEffect(() => {
     if (milliseconds === undefined || !ended) return undefined;
-    const timer = setTimeout(close, milliseconds);
+    const timer = setTimeout(() => latest.current(), milliseconds);
     return () => clearTimeout(timer);
-  }, [milliseconds, ended, close]);
+  }, [milliseconds, ended]);
 }
 
 function act(call: Call, action: Exclude<Action, 'close'>): void {
   switch (action) {
     case 'accept':
-      return shownInSnapshot(call.accept({ video: call.getSnapshot().video }));
+      return void call.accept({ video: call.getSnapshot().video });
     case 'reject':
       return call.reject();
     case 'cancel':
@@ -128,13 +134,8 @@ function act(call: Call, action: Exclude<Action, 'close'>): void {
     case 'mute':
       return call.toggleMute();
     case 'resumeAudio':
-      return shownInSnapshot(call.resumeAudio());
+      return void call.resumeAudio();
     case 'again':
-      return shownInSnapshot(call.initiate({ video: call.getSnapshot().video }));
+      return void call.initiate({ video: call.getSnapshot().video });
   }
-}
-
-/** A call's failures are in its snapshot, and on the screen. */
-export function shownInSnapshot(attempt: Promise<void>): void {
-  attempt.catch(() => undefined);
 }

@@ -8,14 +8,7 @@ export type Phase = 'incoming' | 'outgoing' | 'connecting' | 'active' | 'ended';
 
 /** What a person can do; each is one button. */
 export type Action =
-  | 'accept'
-  | 'reject'
-  | 'cancel'
-  | 'end'
-  | 'mute'
-  | 'resumeAudio'
-  | 'again'
-  | 'close';
+  'accept' | 'reject' | 'cancel' | 'end' | 'mute' | 'resumeAudio' | 'again' | 'close';
 
 /** How good the connection is, and the words for it. */
 export interface QualityView {
@@ -45,11 +38,6 @@ export interface CallView {
   readonly muted: boolean;
   /** The buttons, in order. */
   readonly actions: readonly Action[];
-}
-
-/** Whether the call goes on: it rings, connects or is connected. */
-export function isLive(snapshot: CallSnapshot): boolean {
-  return snapshot.status !== 'idle' && snapshot.status !== 'ended';
 }
 
 /** Whether the call rings on this device and waits for an answer. */

@@ -11,6 +11,7 @@ import {
   WebRTCCallButton,
   useConnection,
   useIncomingCall,
+  useLiveCall,
   useMaskline,
   useWebRTCCall,
 } from '../../src/react/index.js';
@@ -59,6 +60,7 @@ describe('useWebRTCCall', () => {
     act(() => client.call('b1').becomes({ duration: 1 }));
     expect(renders).toBe(2);
     expect(result.current).not.toBe(before);
+    expect(result.current.initiate).toBe(before.initiate);
   });
 
   it('follows another booking when it is given one', () => {
@@ -113,6 +115,18 @@ describe('useIncomingCall', () => {
     act(() => client.call('b7').becomes(INCOMING));
     expect(result.current).toMatchObject({ bookingId: 'b7', peerName: 'Asha Rao' });
     act(() => client.call('b7').becomes({ status: 'connecting' }));
+    expect(result.current).toBeUndefined();
+  });
+});
+
+describe('useLiveCall', () => {
+  it('is the call that rings or runs, until it ends', () => {
+    const client = new FakeMaskline();
+    const { result } = renderHook(() => useLiveCall({ client }));
+    act(() => client.call('b7').becomes(INCOMING));
+    act(() => client.call('b7').becomes(CONNECTED));
+    expect(result.current).toMatchObject({ bookingId: 'b7', status: 'connected' });
+    act(() => client.call('b7').becomes({ status: 'ended', reason: 'hangup' }));
     expect(result.current).toBeUndefined();
   });
 });

@@ -21,7 +21,8 @@ function become(patch: Partial<CallSnapshot>) {
   act(() => call.becomes(patch));
 }
 
-const buttons = () => screen.queryAllByRole('button').map((element) => element.getAttribute('aria-label'));
+const buttons = () =>
+  screen.queryAllByRole('button').map((element) => element.getAttribute('aria-label'));
 const press = (name: string) => fireEvent.click(screen.getByRole('button', { name }));
 
 describe('CallScreen', () => {
@@ -63,7 +64,9 @@ describe('CallScreen', () => {
   });
 
   it('draws the quality and, where the app brings what draws it, the video', () => {
-    const VideoView = ({ mirrored }: { mirrored: boolean }) => <b>{mirrored ? 'mine' : 'theirs'}</b>;
+    const VideoView = ({ mirrored }: { mirrored: boolean }) => (
+      <b>{mirrored ? 'mine' : 'theirs'}</b>
+    );
     render(<CallScreen client={client} VideoView={VideoView} />);
     become({
       ...CONNECTED,

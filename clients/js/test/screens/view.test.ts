@@ -39,7 +39,12 @@ describe('what a screen shows', () => {
     ['busy', INCOMING, 'Missed call: you were in another one', ['close']],
     ['timeout', OUTGOING, 'Ravi did not answer', ['close', 'again']],
     ['timeout', INCOMING, 'Missed call', ['close']],
-    ['timeout', { ...OUTGOING, ...talked }, 'The call reached its longest time', ['close', 'again']],
+    [
+      'timeout',
+      { ...OUTGOING, ...talked },
+      'The call reached its longest time',
+      ['close', 'again'],
+    ],
     ['canceled', OUTGOING, 'Call canceled', ['close']],
     ['canceled', INCOMING, 'Missed call', ['close']],
     ['answered_elsewhere', INCOMING, 'The call is on another of your devices', ['close']],
@@ -97,7 +102,11 @@ describe('what a screen shows', () => {
   });
 
   it('who it is with, and stands in for a name that is not known', () => {
-    expect(view(INCOMING)).toMatchObject({ name: 'Asha Rao', initials: 'AR', service: 'Bicycle repair' });
+    expect(view(INCOMING)).toMatchObject({
+      name: 'Asha Rao',
+      initials: 'AR',
+      service: 'Bicycle repair',
+    });
     expect(view({ ...INCOMING, peerName: 'Visitor at Blue hatchback' })?.initials).toBe('VH');
     expect(view({ ...INCOMING, peerName: 'élodie (Lyon)' })?.initials).toBe('É');
     expect(view({ status: 'ended', reason: 'busy', direction: 'outgoing' })).toMatchObject({

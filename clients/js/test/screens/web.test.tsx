@@ -204,10 +204,12 @@ describe('CallScreen', () => {
 
   it('closes by itself where it is told to, unless something went wrong', () => {
     vi.useFakeTimers();
-    show({ closeAfter: 3000 });
+    const { rerender } = render(<CallScreen client={client} closeAfter={3000} />);
     become(CONNECTED);
     become({ status: 'ended', reason: 'hangup' });
     act(() => void vi.advanceTimersByTime(2999));
+    // An app that renders anew does not begin the wait anew.
+    rerender(<CallScreen client={client} closeAfter={3000} onClose={() => undefined} />);
     expect(dialog()).toBeTruthy();
     act(() => void vi.advanceTimersByTime(1));
     expect(screen.queryByRole('dialog')).toBeNull();
@@ -226,6 +228,16 @@ describe('CallScreen', () => {
     expect(buttons()).toEqual(['Decline', 'Annehmen']);
     become({ ...OUTGOING, status: 'ended', reason: 'rejected' });
     expect(announced()).toBe('Ravi lehnt ab');
+  });
+
+  it('names the other party as the app does, until the server has told', () => {
+    show({ nameOf: (bookingId) => (bookingId === 'b1' ? 'Meera' : undefined) });
+    become({ status: 'calling', direction: 'outgoing' });
+    expect(screen.getByRole('dialog', { name: 'Meera' })).toBeTruthy();
+    become({ status: 'ended', reason: 'unavailable' });
+    expect(announced()).toBe('Meera cannot be reached right now');
+    become(OUTGOING);
+    expect(screen.getByRole('dialog', { name: 'Ravi' })).toBeTruthy();
   });
 
   it('rings while it rings', () => {
@@ -256,7 +268,9 @@ describe('CallScreen', () => {
     const stream = new MediaStream();
     become({ ...CONNECTED, video: true, remoteStream: stream });
     const videos = dialog().querySelectorAll('video');
-    expect([...videos].map((video) => [video.srcObject === stream, video.muted])).toEqual([[true, true]]);
+    expect([...videos].map((video) => [video.srcObject === stream, video.muted])).toEqual([
+      [true, true],
+    ]);
   });
 });
 

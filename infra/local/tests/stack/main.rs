@@ -486,9 +486,9 @@ async fn the_demo_apps_get_addresses_and_new_tokens() {
     assert_eq!(response.headers()["cache-control"], "no-store");
     let config: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     assert_eq!(config["apiUrl"], stack.http_url());
-    assert_eq!(config["owner"]["tag"], "demo-car");
+    assert_eq!(config["owner"]["tag"], "demo-bike");
     let secret = DecodingKey::from_secret(stack.value("JWT_SECRET").unwrap().as_bytes());
-    for (role, subject) in [("user", "asha"), ("provider", "ravi"), ("owner", "owner-1")] {
+    for (role, subject) in [("user", "asha"), ("provider", "ravi"), ("owner", "owner-2")] {
         let token = config[role]["token"].as_str().unwrap();
         let claims = decode::<Value>(token, &secret, &Validation::default()).unwrap();
         assert_eq!(claims.claims["sub"], subject);
