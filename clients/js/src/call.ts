@@ -18,6 +18,7 @@
  * - the person: `initiate`, `accept`, `reject`, `end`, `mute`
  * - the page: `leave`, when it is closed or left
  * - the server: `frame`, what it says of a call; `refused`, an error in place of an answer
+ * - the connection: `joining`, it asks the server anew for what rings here
  * - the microphone and camera: `prepared`, `unprepared`; `device`, another one was chosen
  * - the peer connection: `described`, a description of ours is set; `gathered`, a candidate of
  *   ours, or none any more; `link`, its state; `track`, the other's media; `broken`, it threw
@@ -89,6 +90,7 @@ export type Event =
   | { type: 'leave' }
   | { type: 'frame'; frame: CallFrame; answers?: Action }
   | { type: 'refused'; action: Action; error: CallError }
+  | { type: 'joining' }
   | { type: 'prepared'; stream: MediaStream }
   | { type: 'unprepared'; error: CallError }
   | { type: 'device'; error?: CallError }
@@ -141,7 +143,7 @@ const FLUSH = [50, 500, 3_000];
 const FLUSH_LAST = 10_000;
 const MEASURE = 5_000;
 /** By the server's clock it rings until `expiresAt`; ours may be wrong. */
-const RING = { least: 45_000, most: 600_000, grace: 15_000 };
+const RING = { least: 45_000, most: 600_000, grace: 15_000, asked: 10_000 };
 const EARLY_CANDIDATES = 200;
 const CALLS_REMEMBERED = 8;
 
@@ -212,6 +214,9 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
       case 'mute':
         show({ muted: event.muted });
         return plan({ type: 'mute', muted: event.muted });
+      case 'joining':
+        // What has stopped ringing meanwhile, nobody tells of.
+        return rings() ? wake('ring', RING.asked) : undefined;
       case 'device':
         return show({ error: event.error });
       case 'described':
@@ -399,6 +404,8 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     if (version < state.version) return;
     set({ version });
     switch (event) {
+      case 'call:incoming':
+        return rings() ? ringUntil(data) : undefined;
       case 'call:ringing':
         return ringing(data);
       case 'call:accepted':

@@ -20,8 +20,11 @@ export interface ConnectionOptions {
   userId: string;
   getToken: () => string | Promise<string>;
   platform: Platform;
-  /** The call that this device is in. */
-  liveCall: () => string | undefined;
+  /** The call that this device has, for the join to claim: not one that rings here, which may
+   * have been taken by another device. */
+  ownCall: () => string | undefined;
+  /** A join is sent. */
+  onJoin: () => void;
   /** A frame about a call; `answers` says which action of ours, if any. */
   onFrame: (frame: CallFrame, answers?: Action) => void;
   /** The server's error in answer to a frame, or `offline` where none came. */
@@ -136,13 +139,14 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function join(link: Link): void {
     if (current) current.retiring = true;
+    options.onJoin();
     const callId = claimed();
     transmit(link, { action: 'join', id: JOIN_ID, data: { userId, callId } });
   }
 
   /** The call that this device has, or has ended without the server knowing. */
   function claimed(): string | undefined {
-    return options.liveCall() ?? waitingFor('callEnd')[0]?.data.callId;
+    return options.ownCall() ?? waitingFor('callEnd')[0]?.data.callId;
   }
 
   function settle(link: Link): void {

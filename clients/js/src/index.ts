@@ -29,7 +29,8 @@ export function createMaskline(options: MasklineOptions): Maskline {
       userId: options.userId,
       getToken: options.getToken,
       platform: platform(),
-      liveCall: () => active.map((call) => call.getSnapshot()).find(isLive)?.callId,
+      ownCall: () => active.map((one) => one.getSnapshot()).find(isOwn)?.callId,
+      onJoin: () => active.forEach((one) => one.dispatch({ type: 'joining' })),
       onFrame: (frame: CallFrame, answers) =>
         call(frame.data.bookingId).dispatch({ type: 'frame', frame, answers }),
       onRefused: (bookingId, action, error) =>
@@ -103,4 +104,9 @@ export function createMaskline(options: MasklineOptions): Maskline {
     onIncoming: (listener) => listen(incoming, listener),
     subscribe: (listener) => listen(listeners, listener),
   };
+}
+
+/** Whether this device has the call for its user. */
+function isOwn(call: CallSnapshot): boolean {
+  return isLive(call) && (call.direction === 'outgoing' || call.acceptedAt !== undefined);
 }

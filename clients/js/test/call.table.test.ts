@@ -106,6 +106,7 @@ const EVENTS: Record<string, Event> = {
     error: { code: 'too_large', message: 'too large' },
   },
   'callEnd refused': { type: 'refused', action: 'callEnd', error: offline },
+  'joining': { type: 'joining' },
   'an offer described': { type: 'described', description: description('offer', 'new') },
   'an answer described': { type: 'described', description: description('answer', 'new') },
   'a candidate gathered': { type: 'gathered', candidate: candidate('ours', 7) },

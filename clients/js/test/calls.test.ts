@@ -196,6 +196,23 @@ test('two devices ring, one answers, the other falls silent', async () => {
   expect(ravi.peers).toEqual([]);
 });
 
+test('a device that comes back late does not take the call from the one that answered', async () => {
+  const { booking, asha, ravi } = await pair();
+  const tablet = await online(booking, booking.provider);
+  await asha.call.initiate();
+  await Promise.all([until(ravi.call, is('ringing')), until(tablet.call, is('ringing'))]);
+  ravi.sockets[0]!.terminate();
+  await tablet.call.accept();
+  await Promise.all([until(asha.call, is('connected')), until(tablet.call, is('connected'))]);
+  expect((await ended(ravi)).reason).toBe('answered_elsewhere');
+  expect(ravi.sockets).toHaveLength(2);
+  await heard(asha, tablet);
+  expect([asha, tablet].map((one) => one.call.getSnapshot().status)).toEqual([
+    'connected',
+    'connected',
+  ]);
+});
+
 test('both call at once, and talk', async () => {
   const { booking, asha, ravi } = await pair();
   await Promise.all([asha.call.initiate(), ravi.call.initiate()]);

@@ -522,6 +522,39 @@ describe('the client', () => {
     expect(told).toHaveLength(1);
   });
 
+  test('a call that stopped ringing while there was no socket does not ring on', async () => {
+    await online();
+    socket().tell('call:incoming', rings('b.1'));
+    socket().cut();
+    await clock.pass(SECOND);
+    socket().welcome();
+    // Another device may have it, so it is not claimed.
+    expect(socket().frames[0]!.data).toEqual({ userId: 'asha' });
+    await clock.pass(9 * SECOND);
+    expect(call.getSnapshot().status).toBe('ringing');
+    await clock.pass(2 * SECOND);
+    expect(call.getSnapshot()).toMatchObject({ status: 'ended', reason: 'timeout' });
+  });
+
+  test('one that still rings does', async () => {
+    await online();
+    socket().tell('call:incoming', rings('b.1'));
+    socket().cut();
+    await clock.pass(SECOND);
+    socket().welcome();
+    socket().answer('join', 'call:incoming', rings('b.1'));
+    await clock.pass(30 * SECOND);
+    expect(call.getSnapshot().status).toBe('ringing');
+  });
+
+  test('a call of this device is claimed by its next socket', async () => {
+    await connected();
+    socket().cut();
+    await clock.pass(SECOND);
+    socket().open();
+    expect(socket().frames[0]!.data).toEqual({ userId: 'asha', callId: 'b.1' });
+  });
+
   test('a page that is left hangs up', async () => {
     const target = new EventTarget();
     vi.stubGlobal('addEventListener', target.addEventListener.bind(target));
