@@ -400,7 +400,7 @@ mod tests {
             "https://a.example/live",
             "wss:",
             "a.example/live",
-            "wss:///live?",
+            "wss://",
         ] {
             let error = read(bad).map_err(|error| error.name);
             assert_eq!(error.err(), Some("SOCKET_URL"), "{bad}");
