@@ -26,7 +26,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint build-dev tag-script-test unit-and-end-to-end client demo-apps template ## Everything that must pass
+test: format lint build-dev tag-script-test unit-and-end-to-end client browser template ## Everything that must pass
 
 .PHONY: format
 format:
@@ -113,6 +113,29 @@ $(DEMO)/dist/index.html: $(DEMO_INSTALLED) $(DEMO)/build.mjs $(DEMO)/tsconfig.js
 	npm run --silent build --prefix $(DEMO)
 	@touch $@
 
+BROWSER := tests/browser
+BROWSER_INSTALLED := $(BROWSER)/node_modules/.package-lock.json
+
+.PHONY: browser
+browser: build-dev demo-apps turn-server chromium $(BROWSER_INSTALLED) ## Calls between real browsers; screenshots and logs in target/browser
+	npm run --silent build --prefix $(BROWSER)
+	npm run --silent test --prefix $(BROWSER)
+
+$(BROWSER_INSTALLED): $(BROWSER)/package.json $(BROWSER)/package-lock.json
+	npm ci --prefix $(BROWSER) --no-audit --no-fund
+	@touch $@
+
+# Debian's, or another one that CHROMIUM names.
+.PHONY: chromium
+chromium:
+	@command -v "$${CHROMIUM:-/usr/bin/chromium}" >/dev/null && exit 0; \
+	root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$root apt-get update -qq && \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium || { \
+		echo "The tests need Chromium, and apt-get cannot install it: please do, and name it in CHROMIUM." >&2; \
+		exit 1; \
+	}
+
 FUNCTIONS := $(notdir $(wildcard functions/*))
 BENCH_NODE := infra/bench/node
 
@@ -129,4 +152,4 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules $(TAG)/dist $(TAG)/node_modules
+	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules $(TAG)/dist $(TAG)/node_modules $(BROWSER)/dist $(BROWSER)/node_modules

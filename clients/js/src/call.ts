@@ -615,6 +615,8 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
     if (to !== 'disconnected' && to !== 'failed') return;
     if (state.lostAt === undefined) {
       set({ lostAt: now });
+      // Browsers notice after seconds of silence: the person has noticed before.
+      show({ reconnecting: snapshot.status === 'connected' });
       wake('media', MEDIA_DEADLINE);
       // What cut the link may have cut the socket.
       plan({ type: 'probe' });
@@ -639,7 +641,6 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
         return fail(mediaFailed('no audio within the deadline'));
       case 'restart':
         if (lostAt === undefined) return;
-        show({ reconnecting: snapshot.status === 'connected' });
         // An offer without an answer is repeated as it is.
         if (offering && settled) plan({ type: 'offer', restart: true });
         return;

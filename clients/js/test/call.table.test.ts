@@ -327,7 +327,7 @@ test('descriptions from before a restart are ignored, the latest is answered aga
 test('an interruption is waited out, then the caller restarts', () => {
   const cut: Event = { type: 'link', state: 'disconnected' };
   expect(goes(talking, cut)).toMatchObject({
-    reconnecting: false,
+    reconnecting: true,
     effects: ['media in 20000', 'probe', 'restart in 3000'],
   });
   const again = after(talking, cut);

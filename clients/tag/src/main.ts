@@ -19,7 +19,9 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
   const answer = add('button', 'Answer', 'call');
   const mute = add('button', 'Mute');
   const end = add('button', 'Hang up', 'end');
-  const home = phone.nextSibling;
+  /** The telephone's link, and what is said of it. */
+  const telephone = phone.parentElement!;
+  const home = telephone.nextSibling;
   let client: Maskline | undefined;
   let call: Call | undefined;
   let shown: View['phase'] = 'before';
@@ -80,7 +82,7 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
     if (status.textContent !== words) status.textContent = words;
     const lively = phase === 'during' || phase === 'talking' || phase === 'incoming';
     start.hidden = lively;
-    phone.hidden = lively;
+    telephone.hidden = lively;
     end.hidden = !lively;
     answer.hidden = phase !== 'incoming';
     mute.hidden = phase !== 'talking';
@@ -99,11 +101,11 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
 
   /** Puts the telephone first among the ways to try again, or back where it was. */
   function offerPhone(now: boolean): void {
-    if (now === web.contains(phone)) return;
-    if (now) web.prepend(status, phone, start);
+    if (now === web.contains(telephone)) return;
+    if (now) web.prepend(status, telephone, start);
     else {
       web.prepend(start, status);
-      web.parentNode?.insertBefore(phone, home);
+      web.parentNode?.insertBefore(telephone, home);
     }
   }
 

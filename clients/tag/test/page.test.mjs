@@ -24,8 +24,8 @@ const built = await build({
 const script = built.outputFiles[0].text;
 
 const PAGE = `<main><h1>Van</h1>
-<a class="call" id="phone" href="tel:+14155550111">Call the owner</a>
-<p>Hint</p>
+<div class="telephone"><a class="call" id="phone" href="tel:+14155550111">Call the owner</a>
+<p>Hint</p></div>
 <div id="web" data-visits="/t/van/visits" hidden>
 <button class="call web" type="button">Call in the browser</button>
 <p role="status">Free of charge, over the internet.</p>
@@ -84,7 +84,9 @@ function makeClient(options) {
 }
 
 const seen = () => {
-  const shown = [...document.querySelectorAll('#phone, #web button')].filter((one) => !one.hidden);
+  const shown = [...document.querySelectorAll('#phone, #web button')].filter(
+    (one) => !one.closest('[hidden]'),
+  );
   return shown.map((one) => one.textContent);
 };
 const said = () => document.querySelector('[role=status]').textContent;
@@ -140,13 +142,13 @@ test('where nobody picks up, the telephone comes first; then everything is as be
   clients[0].becomes({ status: 'ended', direction: 'outgoing', reason: 'timeout' });
   assert.equal(focused(), 'Call the owner');
   const order = [...document.getElementById('web').children].map((one) => one.id || one.className);
-  assert.deepEqual(order.slice(0, 3), ['', 'phone', 'call web']);
+  assert.deepEqual(order.slice(0, 3), ['', 'telephone', 'call web']);
   // Again: another visit, and the first client is gone.
   await press('Call in the browser');
   assert.equal(calls.filter((what) => what.startsWith('POST')).length, 2);
   assert.ok(calls.includes('close'));
   clients[1].becomes({ status: 'ended', reason: 'hangup', acceptedAt: 1 });
-  assert.equal(document.getElementById('phone').parentNode.localName, 'main');
+  assert.equal(document.querySelector('.telephone').parentNode.localName, 'main');
   assert.deepEqual(seen(), ['Call the owner', 'Call in the browser']);
 });
 

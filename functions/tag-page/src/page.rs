@@ -64,7 +64,7 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
         // A phone waits two seconds at each comma, then keys the rest in.
         let _ = write!(link, ",,{extension}");
         let _ = write!(by_hand, "<dt>Extension</dt><dd>{extension}</dd>");
-        hint = "<p>Your phone keys in the extension by itself.</p>\n";
+        hint = "\n<p>Your phone keys in the extension by itself.</p>";
     }
     let code = &tag.code;
     let script = format!(
@@ -77,8 +77,8 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
         &format!(
             r#"<h1{size}><bdi>{label}</bdi></h1>
 <p>Need to reach the owner?</p>
-<a class="call" id="phone" href="{link}">{ICON}Call the owner</a>
-{hint}<div id="web" data-visits="/t/{code}/visits" hidden>
+<div><a class="call" id="phone" href="{link}">{ICON}Call the owner</a>{hint}</div>
+<div id="web" data-visits="/t/{code}/visits" hidden>
 <button class="call web" type="button">{MICROPHONE}Call in the browser</button>
 <p role="status">Free of charge, over the internet.</p>
 </div>

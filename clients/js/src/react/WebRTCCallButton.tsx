@@ -6,7 +6,8 @@ import { PickUp } from './icons.js';
 
 /** A call button's properties. */
 export interface WebRTCCallButtonProps extends CallButtonOptions {
-  /** What it says while there is no call; by default the label `call`. */
+  /** What it says while there is no call; by default the label `call`. Given both, that label is
+   * what screen readers say: of many buttons that say "Call", it tells whom. */
   children?: ReactNode;
   /** By default as the page around it. */
   theme?: 'light' | 'dark';
@@ -18,6 +19,7 @@ export interface WebRTCCallButtonProps extends CallButtonOptions {
 export function WebRTCCallButton(props: WebRTCCallButtonProps): ReactNode {
   const { size = 'medium', variant = 'primary', children, theme, className, style } = props;
   const { text, live, disabled, press } = useCallButton(props, webLabels);
+  const ownName = variant === 'icon' || (!live && props.labels?.call !== undefined);
   return (
     <button
       type="button"
@@ -28,7 +30,7 @@ export function WebRTCCallButton(props: WebRTCCallButtonProps): ReactNode {
       data-theme={theme}
       // Not `disabled`: the focus comes back here after the call.
       aria-disabled={disabled || undefined}
-      aria-label={variant === 'icon' ? text : undefined}
+      aria-label={ownName ? text : undefined}
       title={variant === 'icon' ? text : undefined}
       onClick={press}
     >

@@ -56,7 +56,7 @@ export function callView(snapshot: CallSnapshot, labels: Labels): CallView | und
     phase,
     name,
     initials: initials(snapshot.peerName),
-    service: snapshot.serviceName,
+    service: service(snapshot),
     status,
     timer: snapshot.acceptedAt === undefined ? undefined : clockTime(snapshot.duration),
     hint,
@@ -65,6 +65,11 @@ export function callView(snapshot: CallSnapshot, labels: Labels): CallView | und
     muted: snapshot.muted,
     actions: actions(phase, snapshot),
   };
+}
+
+/** Not what the name says already, as in "Visitor at Red bicycle" about "Red bicycle". */
+function service({ serviceName, peerName }: CallSnapshot): string | undefined {
+  return peerName?.endsWith(` ${serviceName}`) ? undefined : serviceName;
 }
 
 function phaseOf({ status, direction, error }: CallSnapshot): Phase | undefined {

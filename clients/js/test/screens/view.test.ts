@@ -107,6 +107,8 @@ describe('what a screen shows', () => {
       initials: 'AR',
       service: 'Bicycle repair',
     });
+    const visitor = { ...INCOMING, peerName: 'Visitor at Red van', serviceName: 'Red van' };
+    expect(view(visitor)).toMatchObject({ name: 'Visitor at Red van', service: undefined });
     expect(view({ ...INCOMING, peerName: 'Visitor at Blue hatchback' })?.initials).toBe('VH');
     expect(view({ ...INCOMING, peerName: 'élodie (Lyon)' })?.initials).toBe('É');
     expect(view({ status: 'ended', reason: 'busy', direction: 'outgoing' })).toMatchObject({

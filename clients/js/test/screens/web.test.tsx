@@ -321,4 +321,15 @@ describe('WebRTCCallButton', () => {
     );
     expect(screen.getByRole('button', { name: 'Call Ravi' })).toBeTruthy();
   });
+
+  it('says briefly what screen readers say in full', () => {
+    render(
+      <WebRTCCallButton bookingId="b1" client={client} labels={{ call: 'Call Ravi' }}>
+        Call
+      </WebRTCCallButton>,
+    );
+    expect(screen.getByRole('button', { name: 'Call Ravi' }).textContent).toBe('Call');
+    become({ status: 'calling', direction: 'outgoing' });
+    expect(screen.getByRole('button', { name: 'Calling…' })).toBeTruthy();
+  });
 });

@@ -1,0 +1,67 @@
+/** The pages around the calls, and calls without a mouse. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Person, hearEachOther } from '../support/person.js';
+import { plainStack } from '../support/shared.js';
+import { OWNER } from '../support/stack.js';
+
+test('the pages can be used by everybody', async (t) => {
+  const stack = await plainStack();
+  const asha = await Person.at(t, stack, 'user');
+  await asha.callButton().waitFor();
+  await asha.looksAt('app-user');
+  const ravi = await Person.at(t, stack, 'provider');
+  await ravi.callButton().waitFor();
+  await ravi.looksAt('app-provider');
+  await ravi.page.goto(`${stack.url}/demo`);
+  await ravi.looksAt('demo');
+  const visitor = await Person.visiting(t, stack, 'no-such-tag');
+  await visitor.looksAt('tag-page-unknown');
+});
+
+test('a call without a mouse', async (t) => {
+  const stack = await plainStack();
+  const asha = await Person.at(t, stack, 'user');
+  const ravi = await Person.at(t, stack, 'provider');
+  await asha.callButton().waitFor();
+
+  await asha.tabsTo('Call Ravi');
+  await asha.page.keyboard.press('Enter');
+  await ravi.sees('Incoming call');
+  assert.equal(await ravi.focus(), 'the call screen', 'a key meant for the page must not answer');
+  await ravi.page.keyboard.press('Escape');
+  await ravi.canPress('Decline', 'Accept');
+  await ravi.tabsTo('Accept');
+  await ravi.page.keyboard.press('Enter');
+  await Promise.all([asha.sees('Connected'), ravi.sees('Connected')]);
+  await hearEachOther(asha, ravi);
+
+  await asha.tabsTo('Mute');
+  await asha.page.keyboard.press('Space');
+  await asha.screen.getByRole('button', { name: 'Mute', pressed: true }).waitFor();
+  await asha.page.keyboard.press('Escape');
+  await asha.page.keyboard.press('Escape');
+  await asha.canPress('Mute', 'End call');
+  await asha.tabsTo('End call');
+  await asha.page.keyboard.press('Enter');
+  await Promise.all([asha.sees('Call ended'), ravi.sees('Call ended')]);
+  await asha.page.keyboard.press('Escape');
+  await asha.seesNoCall();
+  assert.equal(await asha.focus(), 'Call Ravi', 'the focus is back where it was');
+});
+
+test('a visitor’s call without a mouse', async (t) => {
+  const stack = await plainStack();
+  const owner = await Person.at(t, stack, 'owner');
+  const visitor = await Person.visiting(t, stack, OWNER.tag);
+  await visitor.tabsTo('Call in the browser');
+  await visitor.page.keyboard.press('Enter');
+  await owner.sees('Incoming call');
+  assert.equal(await visitor.focus(), 'Cancel');
+  await visitor.page.keyboard.press('Enter');
+  await owner.sees('Missed call');
+  await visitor.sees('You ended the call.');
+  assert.equal(await visitor.focus(), 'Call in the browser');
+});
