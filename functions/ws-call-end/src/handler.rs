@@ -34,8 +34,8 @@ impl SocketFunction for EndRoute {
     async fn handle(&self, message: &Message) -> Result<Response, Error> {
         let frame = message.frame::<CallRef>()?;
         let board = &self.switchboard;
-        let device = board.device(message.connection()).await?;
         let call = board.call(&frame.data).await?;
+        let device = board.device_in(&call, message.connection()).await?;
         let act = Act::Hangup;
         let (id, now) = (frame.id.as_ref(), Timestamp::now());
         board.act(call, act, &device, id, now).await?;

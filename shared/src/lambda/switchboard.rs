@@ -58,6 +58,20 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         Ok(owner.device)
     }
 
+    /// Whose connection that is, also if it is gone already: a page that closes sends that
+    /// it hangs up and closes its connection, and the two reach us in either order. The
+    /// call knows by which connection each party has it.
+    pub async fn device_in(&self, call: &AppCall, connection: &str) -> Result<Device, Error> {
+        let known = self.device(connection).await;
+        match (&known, call.side_held_by(connection)) {
+            (Err(Error::Unauthorized(_)), Some(side)) => Ok(Device {
+                user: call.party(side).user.clone(),
+                connection: connection.to_owned(),
+            }),
+            _ => known,
+        }
+    }
+
     /// The call that a frame is about.
     pub async fn call(&self, about: &CallRef) -> Result<AppCall, Error> {
         let found = self.find(about, true).await?;

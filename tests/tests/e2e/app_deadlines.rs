@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use maskline_local::Faults;
-use maskline_local::websocket::Posts;
+use maskline_local::websocket::{Passing, Posts};
 use maskline_tests::apps::App;
 use maskline_tests::{TestBooking, World, unlimited};
 use serde_json::json;
@@ -36,6 +36,28 @@ async fn talking(world: &World, booking: &TestBooking) -> (App, App) {
     receiver.ask("callAccept", about).await;
     caller.event("call:accepted").await;
     (caller, receiver)
+}
+
+/// A page that closes hangs up and closes its connection; here, the first arrives last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_counts_after_its_connection_is_gone() {
+    let world = World::start_aside(unlimited());
+    let booking = world.new_booking().await;
+    let (mut caller, mut receiver) = talking(&world, &booking).await;
+    let gateway = world.stack.websocket().unwrap();
+    let delay = Duration::from_secs(4);
+    let late = Faults {
+        delay,
+        ..Faults::default()
+    };
+    gateway.trouble(Passing::Frames, late, 3);
+    caller
+        .send("callEnd", json!({"bookingId": booking.id}))
+        .await;
+    caller.close().await;
+    let ended = receiver.event("call:ended").await;
+    assert_eq!(ended["reason"], "hangup", "{ended}");
+    assert_eq!(ended["endedBy"], booking.user, "{ended}");
 }
 
 /// The booking has one row of that status, and a new call can start.
