@@ -61,7 +61,7 @@ export function callView(snapshot: CallSnapshot, labels: Labels): CallView | und
     timer: snapshot.acceptedAt === undefined ? undefined : clockTime(snapshot.duration),
     hint,
     announcement: [status, hint].filter(Boolean).join('. '),
-    quality: phase === 'active' ? qualityView(snapshot.quality, labels) : undefined,
+    quality: phase === 'active' ? qualityView(snapshot, labels) : undefined,
     muted: snapshot.muted,
     actions: actions(phase, snapshot),
   };
@@ -145,8 +145,10 @@ function hintText(phase: Phase, snapshot: CallSnapshot, labels: Labels): string 
   return bars(quality) === 1 ? labels.poorConnection : undefined;
 }
 
-function qualityView(quality: Quality | undefined, labels: Labels): QualityView | undefined {
-  if (quality === undefined) return undefined;
+/** Nothing while there is no audio: the last figures are from before. */
+function qualityView(snapshot: CallSnapshot, labels: Labels): QualityView | undefined {
+  const { quality, reconnecting } = snapshot;
+  if (quality === undefined || reconnecting) return undefined;
   const texts = { 1: labels.qualityPoor, 2: labels.qualityFair, 3: labels.qualityGood };
   return { bars: bars(quality), text: texts[bars(quality)] };
 }

@@ -122,6 +122,8 @@ describe('what a screen shows', () => {
     const quality = (score: number, ...warnings: 'no_audio'[]) =>
       view({ ...CONNECTED, quality: { score, warnings } });
     expect(quality(4.3)?.quality).toEqual({ bars: 3, text: 'Good connection' });
+    const lost = { ...CONNECTED, reconnecting: true, quality: { score: 4.3, warnings: [] } };
+    expect(view(lost)?.quality).toBeUndefined();
     expect(quality(3.5)).toMatchObject({ quality: { bars: 2 }, hint: undefined });
     expect(quality(2)).toMatchObject({ quality: { bars: 1 }, hint: webLabels.poorConnection });
     expect(quality(4.3, 'no_audio')?.hint).toBe(webLabels.noAudio);

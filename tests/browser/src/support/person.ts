@@ -1,5 +1,6 @@
 /** Somebody with a page open: what they press, see and hear. */
 
+import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -41,6 +42,8 @@ interface Options {
 /** A person at a page of theirs. */
 export class Person {
   readonly frames: Frame[] = [];
+  /** What its scripts threw, and what its content security policy forbade. */
+  private readonly problems: string[] = [];
   private readonly responses: Response[] = [];
 
   private constructor(
@@ -51,6 +54,10 @@ export class Person {
   ) {
     page.setDefaultTimeout(DEADLINE);
     page.on('websocket', (socket) => this.listen(socket));
+    page.on('pageerror', ({ message }) => this.problems.push(message));
+    page.on('console', (said) => {
+      if (said.text().includes('Content Security Policy')) this.problems.push(said.text());
+    });
     page.on('response', (response) => this.responses.push(response));
   }
 
@@ -98,6 +105,7 @@ export class Person {
       if (!passed) await person.leaveEvidence(t.name);
       await context.unrouteAll({ behavior: 'ignoreErrors' });
       await context.close();
+      assert.deepEqual(person.problems, []);
     });
     return person;
   }
