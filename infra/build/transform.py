@@ -1,0 +1,59 @@
+"""Turns template.yaml into the CloudFormation template that AWS makes of it, with SAM's own
+translator, and prints it as JSON; on standard error, how much of CloudFormation's limits it
+takes. Without an account: policies are taken by their names."""
+
+import json
+import pathlib
+import sys
+
+from samtranslator.public.translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+from samcli.yamlhelper import yaml_parse
+
+TEMPLATE = pathlib.Path(__file__).resolve().parents[2] / "template.yaml"
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+LIMITS = {"Resources": 500, "Parameters": 200, "Outputs": 200, "Mappings": 200}
+MOST_BYTES = 1024 * 1024
+
+
+class NoPolicies(ManagedPolicyLoader):
+    """Names of AWS's own policies, without asking AWS."""
+
+    def __init__(self):
+        super().__init__(None)
+        self._policy_map = {}
+
+    def load(self):
+        return self._policy_map
+
+
+def transformed():
+    """The template as CloudFormation gets it."""
+    template = yaml_parse(TEMPLATE.read_text())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            # What `sam package` puts there.
+            resource["Properties"]["CodeUri"] = {"Bucket": "code", "Key": resource["Properties"]["CodeUri"]}
+    return transform(template, {}, NoPolicies())
+
+
+def main():
+    template = transformed()
+    text = json.dumps(template, indent=1)
+    problems = []
+    for section, most in LIMITS.items():
+        count = len(template.get(section, {}))
+        print(f"{section}: {count} of {most}", file=sys.stderr)
+        if count > most:
+            problems.append(section)
+    for what, size in [("template.yaml", TEMPLATE.stat().st_size), ("transformed", len(json.dumps(template)))]:
+        print(f"{what}: {size} of {MOST_BYTES} bytes", file=sys.stderr)
+        if size > MOST_BYTES:
+            problems.append(what)
+    print(text)
+    if problems:
+        sys.exit(f"more than CloudFormation takes: {', '.join(problems)}")
+
+
+if __name__ == "__main__":
+    main()
