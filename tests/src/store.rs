@@ -6,7 +6,7 @@ use maskline_local::tap::{Break, Tap};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::{World, client, unlimited};
+use crate::{World, client, unlimited, usage};
 
 /// Every way in which a request to the store can break.
 pub const BREAKS: [Break; 5] = [
@@ -31,7 +31,7 @@ impl World {
         listener.set_nonblocking(true).unwrap();
         let store_url = format!("http://{}", listener.local_addr().unwrap());
         std::mem::forget(Store::start(listener, None).unwrap());
-        let tap = Tap::start(&store_url).await.unwrap();
+        let tap = Tap::start(&store_url, Some(usage())).await.unwrap();
         let options = options
             .with("AWS_ENDPOINT_URL_DYNAMODB", tap.url())
             .with("MAX_CONCURRENCY", &processes.to_string());

@@ -145,7 +145,7 @@ impl World {
         let address = address.map_err(Error::io("the store's address"))?;
         let store_url = format!("http://{address}");
         let store = Store::start(listener, None)?;
-        let tap = Tap::start(&store_url).await?;
+        let tap = Tap::start(&store_url, None).await?;
         let (line, processes) = match purpose {
             Purpose::Counting => (tap.url(), 1),
             Purpose::Timing { processes } => (store_url.as_str(), processes),

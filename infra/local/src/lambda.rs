@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -373,6 +373,17 @@ impl Function {
     }
 
     /// A line of the stack about this function.
+    /// The line that Lambda itself logs of an invocation that failed.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>
+    pub(crate) fn report(&self, request_id: &str, status: &str) {
+        let record = json!({ "requestId": request_id, "status": status });
+        let time = jiff::Timestamp::now();
+        let line = json!({
+            "time": format!("{time:.3}"), "type": "platform.report", "record": record,
+        });
+        self.log(&line.to_string());
+    }
+
     pub(crate) fn log(&self, line: &str) {
         let (name, log) = (&self.plan.binary, &self.host.log);
         log.line(format!("{} {name}: {line}", crate::log::now()));

@@ -30,6 +30,7 @@ mod stack;
 pub mod store;
 pub mod tap;
 pub mod template;
+pub mod usage;
 pub mod websocket;
 
 pub use error::{Error, InvokeError};

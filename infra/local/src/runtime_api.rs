@@ -100,6 +100,11 @@ impl Sandbox {
             let _ = ready.send(Err(error.clone()));
         }
         if let Some(invocation) = state.in_flight.take() {
+            let status = match error {
+                InvokeError::TimedOut(_) => "timeout",
+                _ => "error",
+            };
+            self.function.report(&invocation.request_id, status);
             let _ = invocation.reply.send(Err(error.clone()));
         }
     }
@@ -115,6 +120,9 @@ impl Sandbox {
         };
         self.deadline.send_replace(None);
         lock(&self.function.pool).deaths = 0;
+        if result.is_err() {
+            self.function.report(request_id, "error");
+        }
         // The client may have gone away; Lambda does not mind either.
         let _ = invocation.reply.send(result);
         true

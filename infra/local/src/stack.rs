@@ -19,7 +19,9 @@ use crate::lambda::{Function, Host, default_functions_dir};
 use crate::queue::Queues;
 use crate::settings::Settings;
 use crate::store::{Store, create_tables};
+use crate::tap::Tap;
 use crate::template::{Addresses, Plan, Template};
+use crate::usage::Usage;
 use crate::websocket::WebSocketApi;
 use crate::{Error, InvokeError, LogSink};
 
@@ -42,6 +44,9 @@ pub struct Options {
     pub functions_dir: Option<PathBuf>,
     /// Where the stack's and the functions' lines go.
     pub log: LogSink,
+    /// Notes the permissions that functions take, but for the store's where that is given:
+    /// then whoever gives it does.
+    pub usage: Option<Usage>,
 }
 
 impl Default for Options {
@@ -53,6 +58,7 @@ impl Default for Options {
             environment: BTreeMap::new(),
             functions_dir: None,
             log: LogSink::Stderr,
+            usage: None,
         }
     }
 }
@@ -68,6 +74,7 @@ impl Options {
             environment: any_port.map(|name| (name.into(), "0".into())).into(),
             functions_dir: None,
             log: LogSink::memory(),
+            usage: None,
         }
     }
 
@@ -161,11 +168,18 @@ impl Stack {
                 None => default_functions_dir()?,
             },
         };
+        let functions_store = match (&store, &options.usage) {
+            (Some(_), Some(usage)) => {
+                let tap = Tap::start(&store_url, Some(usage.clone())).await?;
+                tap.url().to_owned()
+            }
+            _ => store_url.clone(),
+        };
         let host = Host {
             // Functions run in that directory, so a relative path would not do.
             functions_dir: std::path::absolute(functions_dir)
                 .map_err(Error::io("FUNCTIONS_DIR"))?,
-            store_url: store_url.clone(),
+            store_url: functions_store,
             max_concurrency: settings.number("MAX_CONCURRENCY", 10)?,
             log: options.log.clone(),
         };
@@ -197,13 +211,23 @@ impl Stack {
             .zip(websocket)
             .map(|(plan, listener)| {
                 let url = addresses.websocket.clone();
-                let api = WebSocketApi::new(plan, &functions.0, url, options.log.clone());
+                let api = WebSocketApi::new(
+                    plan,
+                    &functions.0,
+                    url,
+                    options.usage.clone(),
+                    options.log.clone(),
+                );
                 let serve = |stopping| Arc::clone(&api).serve(listener, stopping);
                 let server = Server::start(serve);
                 (api, server)
             });
         let queues = queues.map(|listener| {
-            let queues = Queues::new(&plan.queues, addresses.queues.clone());
+            let queues = Queues::new(
+                &plan.queues,
+                addresses.queues.clone(),
+                options.usage.clone(),
+            );
             let functions = functions.0.clone();
             let serve = |stopping| Arc::clone(&queues).serve(listener, functions, stopping);
             let server = Server::start(serve);

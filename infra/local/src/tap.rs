@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::Error;
 use crate::log::lock;
 use crate::stack::http_client;
+use crate::usage::{Usage, signed_by};
 
 /// One DynamoDB request.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,14 +68,15 @@ struct Noted {
 struct Line {
     store_url: String,
     client: reqwest::Client,
+    usage: Option<Usage>,
     state: Arc<Mutex<Noted>>,
     broken: watch::Sender<bool>,
 }
 
 impl Tap {
     /// Starts one in front of the store at `store_url`; it runs as long as the
-    /// current runtime does.
-    pub async fn start(store_url: &str) -> Result<Self, Error> {
+    /// current runtime does. `usage` notes the permissions that requests take.
+    pub async fn start(store_url: &str, usage: Option<Usage>) -> Result<Self, Error> {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(Error::io("the tap"))?;
@@ -84,6 +86,7 @@ impl Tap {
         let line = Line {
             store_url: store_url.to_owned(),
             client: http_client()?,
+            usage,
             state: Arc::clone(&state),
             broken: broken.clone(),
         };
@@ -140,8 +143,10 @@ impl Line {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let operation = text("x-amz-target").and_then(|target| target.split('.').nth(1));
         let operation = operation.unwrap_or_default().to_owned();
-        let function = text("authorization").and_then(access_key);
-        let function = function.unwrap_or_default().to_owned();
+        let function = signed_by(&headers).unwrap_or_default().to_owned();
+        if let Some(usage) = &self.usage {
+            usage.dynamodb(&function, &operation, &body);
+        }
         let broken = self.breaks(&function, text("amz-sdk-invocation-id"));
         if broken.is_some() {
             self.broken.send_replace(true);
@@ -193,12 +198,6 @@ impl Line {
         let first = attempts.1 == 1;
         (attempts.0 == after && (first || how != Break::AnswerLost)).then_some(how)
     }
-}
-
-/// Whose signature it is: `… Credential=KEY/date/region/service/aws4_request, …`.
-fn access_key(authorization: &str) -> Option<&str> {
-    let (_, credential) = authorization.split_once("Credential=")?;
-    credential.split('/').next()
 }
 
 fn refusal(status: u16, code: &str) -> Response {

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use super::{Queues, md5_of};
 use crate::template::ACCOUNT;
+use crate::usage::signed_by;
 
 /// SQS's longest delay, seconds.
 const MOST_DELAY: u64 = 900;
@@ -64,6 +65,9 @@ async fn handle(State(queues): State<Arc<Queues>>, headers: HeaderMap, body: Byt
     let Some(queue) = name.and_then(|name| queues.queues.get(name)) else {
         return refuse("QueueDoesNotExist", "there is no such queue");
     };
+    if let (Some(usage), Some(function)) = (&queues.usage, signed_by(&headers)) {
+        usage.sent(function, &queue.plan.name);
+    }
     if request.delay_seconds > MOST_DELAY {
         return refuse("InvalidParameterValue", "DelaySeconds must be 0 to 900");
     }

@@ -18,12 +18,14 @@ use crate::lambda::Function;
 use crate::log::lock;
 use crate::runtime_api::request_id;
 use crate::template::{QueuePlan, REGION, SourcePlan, queue_arn};
+use crate::usage::Usage;
 
 /// The queues of a stack.
 #[derive(Debug)]
 pub struct Queues {
     queues: BTreeMap<String, Queue>,
     url: String,
+    usage: Option<Usage>,
     way: Way,
 }
 
@@ -59,7 +61,7 @@ type Batch = Vec<(u64, Message)>;
 
 impl Queues {
     /// Empty queues, to be served at `url`.
-    pub(crate) fn new(plans: &[QueuePlan], url: String) -> Arc<Self> {
+    pub(crate) fn new(plans: &[QueuePlan], url: String, usage: Option<Usage>) -> Arc<Self> {
         let queue = |plan: &QueuePlan| Queue {
             plan: plan.clone(),
             visibility: Mutex::new(plan.visibility),
@@ -70,6 +72,7 @@ impl Queues {
         Arc::new(Self {
             queues: queues.collect(),
             url,
+            usage,
             way: Way::default(),
         })
     }

@@ -175,6 +175,9 @@ impl Scope<'_> {
             (Some("AWS::DynamoDB::Table"), "Arn") => {
                 Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"))
             }
+            (Some("AWS::Logs::LogGroup"), "Arn") => Ok(format!(
+                "arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*"
+            )),
             (Some("AWS::SQS::Queue"), "Arn") => Ok(queue_arn(name)),
             (Some("AWS::SQS::Queue"), "QueueName") => Ok(name.into()),
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(name)),

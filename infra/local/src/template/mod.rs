@@ -8,7 +8,9 @@
 mod cors;
 mod intrinsics;
 mod parameters;
+mod permissions;
 mod queue;
+mod watching;
 mod websocket;
 
 use std::collections::BTreeMap;
@@ -51,8 +53,6 @@ pub(crate) struct Resource {
     pub(crate) kind: String,
     #[serde(default)]
     pub(crate) properties: Map<String, Value>,
-    #[serde(default)]
-    metadata: Value,
     condition: Option<String>,
 }
 
@@ -134,11 +134,12 @@ pub struct TablePlan {
     pub ttl_attribute: Option<String>,
 }
 
-/// Properties of a function that change how it runs here. The others (CodeUri,
-/// Policies, …) are about building and permissions.
+/// Properties of a function that change how it runs here; CodeUri's last part names its
+/// binary. The others are about building, permissions and watching.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct FunctionProperties {
+    code_uri: Option<String>,
     environment: Option<Environment>,
     timeout: Option<Value>,
     memory_size: Option<Value>,
@@ -181,10 +182,14 @@ struct HttpApiEvent {
 }
 
 /// Resource types without a part in answering a request.
-const NO_PART_HERE: [&str; 4] = [
+const NO_PART_HERE: [&str; 8] = [
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
+    "AWS::Budgets::",
     "AWS::CloudWatch::",
     "AWS::IAM::",
     "AWS::Logs::",
+    "AWS::Route53::",
     "AWS::SNS::",
 ];
 
@@ -322,9 +327,7 @@ impl Template {
         let own: FunctionProperties =
             typed("Properties", Value::Object(resource.properties.clone()))?;
 
-        let binary = resource.metadata["BuildProperties"]["Binary"]
-            .as_str()
-            .ok_or("Metadata.BuildProperties.Binary is missing")?;
+        let binary = own.binary()?.to_owned();
         let number = |name: &str, own: Option<Value>, global: Option<Value>, default: u64| {
             let Some(value) = own.or(global) else {
                 return Ok(default);
@@ -368,7 +371,7 @@ impl Template {
         }
         Ok(FunctionPlan {
             id: id.to_owned(),
-            binary: binary.to_owned(),
+            binary,
             environment,
             timeout: Duration::from_secs(number("Timeout", own.timeout, global.timeout, 3)?),
             memory_mb: number("MemorySize", own.memory_size, global.memory_size, 128)?,
@@ -407,6 +410,14 @@ impl Template {
             }
         }
         Ok(())
+    }
+}
+
+impl FunctionProperties {
+    /// The name of the binary, which is that of the folder that it is built from.
+    fn binary(&self) -> Result<&str, String> {
+        let code = self.code_uri.as_deref().ok_or("CodeUri is missing")?;
+        Ok(code.rsplit('/').next().unwrap_or(code))
     }
 }
 

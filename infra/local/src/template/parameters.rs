@@ -44,11 +44,16 @@ pub(super) fn environment_name(id: &str) -> String {
 }
 
 impl Parameter {
+    /// The default, if there is one.
+    pub(super) fn default_text(&self) -> Option<String> {
+        self.default.as_ref().map(plain)
+    }
+
     /// The value given, or else the default, by the parameter's own rules. An
     /// error tells the rule, never the value: it may be a secret.
     pub(super) fn value(&self, name: &str, given: Option<String>) -> Result<String, Error> {
         let value = given
-            .or_else(|| self.default.as_ref().map(plain))
+            .or_else(|| self.default_text())
             .ok_or_else(|| Error::Missing(name.into()))?;
         match self.broken_rule(&value) {
             None => Ok(value),

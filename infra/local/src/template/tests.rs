@@ -28,8 +28,8 @@ fn message(result: Result<Plan, Error>) -> String {
 
 fn function(properties: &str) -> String {
     format!(
-        "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Metadata:\n      \
-         BuildProperties: {{ Binary: f }}\n    Properties:\n      CodeUri: .\n{properties}"
+        "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
+         CodeUri: f\n{properties}"
     )
 }
 
@@ -86,8 +86,8 @@ Resources:
     Properties: { BillingMode: PAY_PER_REQUEST }
   F:
     Type: AWS::Serverless::Function
-    Metadata: { BuildProperties: { Binary: f } }
     Properties:
+      CodeUri: functions/f
       MemorySize: 256
       FunctionUrlConfig: { AuthType: NONE }
       Environment:
@@ -149,13 +149,13 @@ fn a_websocket_api_has_a_stage_and_functions_behind_its_routes() {
         ("\n      StageName: !Ref AWS::StackName", "WStage"),
     ] {
         let environment = format!(
-            "
+            "CodeUri: f
       Environment:
         Variables:
           URL: !Sub ${{W.ApiEndpoint}}/${{{reference}}}
           ARN: !Sub arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{W}}/x"
         );
-        let text = sockets(&format!("{text}{stage}")).replacen("CodeUri: .", &environment, 1);
+        let text = sockets(&format!("{text}{stage}")).replacen("CodeUri: f", &environment, 1);
         let plan = snippet(&text).unwrap();
         let api = plan.websocket.unwrap();
         assert_eq!(api.selector, "action");
@@ -266,4 +266,106 @@ fn parameters_keep_their_rules_and_their_secrets() {
     }
     let missing = "Parameters:\n  SomeName: { Type: String }\nResources: {}";
     assert!(message(snippet(missing)).starts_with("SOME_NAME is missing"));
+}
+
+fn real() -> (String, std::collections::BTreeSet<crate::usage::Permission>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let granted = Template::parse(&text).unwrap().permissions().unwrap();
+    (text, granted)
+}
+
+fn differences(
+    text: &str,
+    used: &std::collections::BTreeSet<crate::usage::Permission>,
+) -> Vec<String> {
+    let template = Template::parse(text).unwrap();
+    template.compare_permissions(used).unwrap()
+}
+
+#[test]
+fn policies_that_grant_what_is_done_pass() {
+    let (text, granted) = real();
+    assert!(granted.len() > 100);
+    assert_eq!(differences(&text, &granted), Vec::<String>::new());
+}
+
+#[test]
+fn one_permission_more_or_less_is_found() {
+    let (text, used) = real();
+    let places: Vec<_> = text.match_indices("Action: [").map(|(at, _)| at).collect();
+    let of_functions = text.find("  VirtualNumberFunction:").unwrap();
+    let until = text.find("  # Addresses of your own.").unwrap();
+    let mut tried = 0;
+    for at in places
+        .into_iter()
+        .filter(|at| (of_functions..until).contains(at))
+    {
+        let (before, rest) = text.split_at(at);
+        let (line, after) = rest.split_once('\n').unwrap();
+        let line = line.trim_end_matches(']');
+
+        let more = differences(&format!("{before}{line}, dynamodb:Scan]\n{after}"), &used);
+        let idle = |problem: &String| problem.starts_with("granted, but never done: ");
+        assert!(more.iter().any(idle), "{line}: {more:?}");
+
+        let kept = line.rsplit_once(", ").map_or("Action: [", |(kept, _)| kept);
+        let less = differences(&format!("{before}{kept}]\n{after}"), &used);
+        let missing = |problem: &String| problem.starts_with("not granted, but done: ");
+        assert!(less.iter().any(missing), "{line}: {less:?}");
+        tried += 1;
+    }
+    assert!(tried > 50, "{tried}");
+}
+
+#[test]
+fn the_boundary_is_neither_wider_nor_narrower_than_the_policies() {
+    let (text, used) = real();
+    for (from, to, problem) in [
+        (
+            "              - dynamodb:Query\n",
+            "",
+            "not within FunctionBoundary: dynamodb:Query",
+        ),
+        (
+            "              - dynamodb:Query\n",
+            "              - dynamodb:Query\n              - dynamodb:Scan\n",
+            "FunctionBoundary is wider than needed: dynamodb:Scan",
+        ),
+        (
+            "              - !GetAtt TagsTable.Arn\n",
+            "",
+            "not within FunctionBoundary: dynamodb:DeleteItem",
+        ),
+        (
+            "            Action: [logs:CreateLogStream, logs:PutLogEvents]\n",
+            "            Action: [logs:PutLogEvents]\n",
+            "not within FunctionBoundary: logs:CreateLogStream",
+        ),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let problems = differences(&text.replacen(from, to, 1), &used);
+        assert!(problems[0].starts_with(problem), "{problem}: {problems:?}");
+    }
+}
+
+#[test]
+fn policies_that_say_more_than_they_name_are_refused() {
+    let with = |statement: &str| {
+        let policy = format!("      Policies: [{{ Statement: [{statement}] }}]");
+        let text = function(&policy);
+        Template::parse(&text).unwrap().permissions()
+    };
+    let fine =
+        "{ Effect: Allow, Action: ['dynamodb:GetItem'], Resource: 'arn:aws:dynamodb:table/T' }";
+    assert_eq!(with(fine).unwrap().len(), 1);
+    for (from, to) in [
+        ("dynamodb:GetItem", "dynamodb:*"),
+        ("arn:aws:dynamodb:table/T", "*"),
+        ("arn:aws:dynamodb:table/T", "arn:aws:dynamodb:table/*"),
+        ("Allow", "Deny"),
+        ("Action", "NotAction"),
+    ] {
+        assert!(with(&fine.replace(from, to)).is_err(), "{to}");
+    }
 }

@@ -15,6 +15,7 @@ use super::connection::Connection;
 use super::{Posts, WebSocketApi, refuse};
 use crate::faults::pass;
 use crate::log::lock;
+use crate::usage::signed_by;
 
 /// The largest message that can be posted.
 const PAYLOAD_LIMIT: usize = 128 * 1024;
@@ -26,6 +27,9 @@ pub(super) async fn handle(api: &Arc<WebSocketApi>, id: &str, request: Request) 
     if !request.headers().contains_key(AUTHORIZATION) {
         let kind = "MissingAuthenticationTokenException";
         return refuse(StatusCode::FORBIDDEN, kind, "Missing Authentication Token");
+    }
+    if let (Some(usage), Some(function)) = (&api.usage, signed_by(request.headers())) {
+        usage.connection(function, &api.plan.stage, request.method().as_str());
     }
     let id = percent_decode_str(id).decode_utf8_lossy();
     let method = request.method().clone();

@@ -29,6 +29,7 @@ use crate::faults::{Faults, Way, pass};
 use crate::lambda::Function;
 use crate::log::{lock, now};
 use crate::template::WebSocketPlan;
+use crate::usage::Usage;
 use crate::{LogSink, runtime_api};
 use connection::Connection;
 use event::Kind;
@@ -90,6 +91,7 @@ pub struct WebSocketApi {
     plan: WebSocketPlan,
     functions: BTreeMap<String, Arc<Function>>,
     url: String,
+    usage: Option<Usage>,
     log: LogSink,
     limits: Mutex<Limits>,
     connections: Mutex<BTreeMap<String, Arc<Connection>>>,
@@ -109,6 +111,7 @@ impl WebSocketApi {
         plan: WebSocketPlan,
         functions: &[Arc<Function>],
         url: String,
+        usage: Option<Usage>,
         log: LogSink,
     ) -> Arc<Self> {
         let function = |id: &String| functions.iter().find(|function| function.plan.id == *id);
@@ -119,6 +122,7 @@ impl WebSocketApi {
                 .collect(),
             plan,
             url,
+            usage,
             log,
             limits: Mutex::default(),
             connections: Mutex::default(),

@@ -29,8 +29,8 @@ Resources:
       TimeToLiveSpecification: { AttributeName: expiresAt, Enabled: true }
   Fake:
     Type: AWS::Serverless::Function
-    Metadata: { BuildProperties: { Binary: fake-function } }
     Properties:
+      CodeUri: functions/fake-function
       Timeout: 1
       FunctionUrlConfig: { AuthType: NONE }
       Environment:

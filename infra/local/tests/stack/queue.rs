@@ -24,8 +24,8 @@ Resources:
     Properties: { MessageRetentionPeriod: 1209600, SqsManagedSseEnabled: true }
   Fake:
     Type: AWS::Serverless::Function
-    Metadata: { BuildProperties: { Binary: fake-function } }
     Properties:
+      CodeUri: functions/fake-function
       Timeout: 1
       FunctionUrlConfig: { AuthType: NONE }
       Environment:

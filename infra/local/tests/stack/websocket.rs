@@ -24,8 +24,8 @@ pub const TEMPLATE: &str = "
 Resources:
   Fake:
     Type: AWS::Serverless::Function
-    Metadata: { BuildProperties: { Binary: fake-function } }
     Properties:
+      CodeUri: functions/fake-function
       Timeout: 2
       Environment:
         Variables: { CONNECTIONS_URL: !Sub '${Sockets.ApiEndpoint}/${SocketsliveStage}' }
