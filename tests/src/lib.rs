@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jsonwebtoken::{EncodingKey, Header};
 use maskline_carrier::{CallPlan, Param, Transcript, sign};
+use maskline_local::usage::Usage;
 use maskline_local::{Options, Stack};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 pub mod apps;
 pub mod keys;
 pub mod store;
+pub mod watch;
 
 /// The scope of an admin's token.
 pub const ADMIN: &str = "maskline:admin";
@@ -33,6 +35,14 @@ pub struct World {
 pub fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| World::start_aside(unlimited().with("CORS_ORIGINS", APP_ORIGIN)))
+}
+
+/// Where all end-to-end tests note what permissions the functions take; `make test` compares
+/// that with the template's policies.
+pub fn usage() -> Usage {
+    static USAGE: OnceLock<Usage> = OnceLock::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/permissions.tsv");
+    USAGE.get_or_init(|| Usage::new(file)).clone()
 }
 
 /// Options with rate limits that no test reaches.
@@ -86,7 +96,8 @@ impl Answer {
 impl World {
     /// Starts a stack on a runtime of its own that lives as long as the process, so
     /// that every test, each on its own runtime, can use it.
-    pub fn start_aside(options: Options) -> Self {
+    pub fn start_aside(mut options: Options) -> Self {
+        options.usage = Some(usage());
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,5 +1,6 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
+use maskline::access::metrics::{self, Kind, Metric};
 use maskline::domain::call::{CallId, NewCall, Origin, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
 use maskline::domain::phone::{Country, PhoneNumber};
@@ -141,12 +142,14 @@ impl Connect {
         let (who, limit) = (subject(incoming), self.calls_per_caller);
         let checked = self.rate_limits.check(&who, Deed::Call, limit, now).await?;
         Ok(match checked {
-            Checked::Over { .. } => Some(Instruction::Apologise(TOO_MANY_CALLS)),
+            Checked::Over { .. } => {
+                metrics::count(Metric::RateLimited);
+                Some(Instruction::Apologise(TOO_MANY_CALLS))
+            }
             Checked::Within { others, .. } => {
                 let guessed = others.used_up(Deed::Guess, self.wrong_extensions, now);
                 // A tag's own number needs no extension.
-                (guessed && incoming.dialled == self.shared_number)
-                    .then_some(Instruction::Apologise(TOO_MANY_GUESSES))
+                (guessed && incoming.dialled == self.shared_number).then(too_many_guesses)
             }
         })
     }
@@ -167,7 +170,7 @@ impl Connect {
             Checked::Within { left, .. } if left > 0 => {
                 self.ask(request, attempts, WRONG_EXTENSION)
             }
-            _ => Instruction::Apologise(TOO_MANY_GUESSES),
+            _ => too_many_guesses(),
         })
     }
 
@@ -216,7 +219,13 @@ impl Connect {
             lapses_at: self.times.lapse(now),
             expires_at: add_seconds(now, self.times.retention_seconds).as_second(),
         };
-        let (Created::Now(id) | Created::Before(id)) = self.calls.create(&tag.line, call).await?;
+        let id = match self.calls.create(&tag.line, call).await? {
+            Created::Now(id) => {
+                metrics::count(Metric::CallStarted(Kind::Phone));
+                id
+            }
+            Created::Before(id) => id,
+        };
         Ok(self.dial(&id, tag.owner_phone, incoming.dialled))
     }
 
@@ -230,6 +239,11 @@ impl Connect {
             dial_status_url: format!("{}?call={id}", self.dial_status_url),
         })
     }
+}
+
+fn too_many_guesses() -> Instruction {
+    metrics::count(Metric::RateLimited);
+    Instruction::Apologise(TOO_MANY_GUESSES)
 }
 
 /// Who is counted. Callers who withhold their number share their counters, so that

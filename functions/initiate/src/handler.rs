@@ -1,16 +1,17 @@
 use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
+use maskline::access::metrics::{self, Kind, Metric};
 use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
 use maskline::domain::phone::{self, Country, PhoneNumber};
 use maskline::domain::tag::{Tag, TagCode};
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::http::{Request, Response};
-use maskline::lambda::{CallTimes, Function, Start, limits};
+use maskline::lambda::{CallTimes, Function, Start, limits, reports};
 use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, CarrierError, Ring};
 use maskline::ports::store::Table;
-use maskline::ports::store::calls::{Calls, Created};
+use maskline::ports::store::calls::{Calls, Created, Recorded};
 use maskline::ports::store::rate_limits::RateLimits;
 use maskline::ports::store::tags::Tags;
 use serde::{Deserialize, Serialize};
@@ -143,7 +144,10 @@ impl Function for Initiate {
                     "no time left to ask the carrier".to_owned(),
                 ))
             }
-            Created::Now(id) => self.ring(&id, asked, call.virtual_number).await,
+            Created::Now(id) => {
+                metrics::count(Metric::CallStarted(Kind::Phone));
+                self.ring(&id, asked, call.virtual_number).await
+            }
         }
     }
 }
@@ -217,7 +221,7 @@ impl Initiate {
             status_url: format!("{}?call={id}&leg=visitor", self.status_url),
             ring_timeout: self.times.ring_timeout,
         };
-        let sid = match self.carrier.ring(&ring).await {
+        let sid = match reports::asked(self.carrier.ring(&ring)).await {
             Ok(sid) => sid,
             Err(error) => {
                 self.failed(id).await;
@@ -239,8 +243,12 @@ impl Initiate {
     async fn failed(&self, id: &CallId) {
         let now = Timestamp::now();
         let failed = Report::VisitorEnd(End::ours(EndStatus::Failed, now));
-        if let Err(error) = self.calls.record(id, failed, None, now).await {
-            tracing::error!(%error, "a call that was not placed was not recorded as failed");
+        match self.calls.record(id, failed, None, now).await {
+            Ok(Recorded::News(call)) => reports::count_news(&call, failed, now),
+            Ok(Recorded::Nothing(_) | Recorded::NoSuchCall) => {}
+            Err(error) => {
+                tracing::error!(%error, "a call that was not placed was not recorded as failed");
+            }
         }
     }
 

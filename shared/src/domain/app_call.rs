@@ -76,6 +76,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The word that clients are told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Hangup => "hangup",
+            Reason::Rejected => "rejected",
+            Reason::Busy => "busy",
+            Reason::Timeout => "timeout",
+            Reason::Canceled => "canceled",
+            Reason::AnsweredElsewhere => "answered_elsewhere",
+            Reason::Unavailable => "unavailable",
+            Reason::Failed => "failed",
+        }
+    }
+
     /// The reason that a client gives for rejecting: [`Reason::Busy`], or what any other
     /// word comes to.
     pub fn of_rejection(word: Option<&str>) -> Self {

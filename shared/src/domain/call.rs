@@ -383,6 +383,19 @@ impl Facts {
         );
         missed && (self.leg_end.is_some() || self.dial_end.is_some())
     }
+
+    /// How many seconds the owner's phone rang before it was answered, as far as both are
+    /// known.
+    pub fn rang(&self) -> Option<u32> {
+        Some(seconds_between(self.ringing_at?, self.answered_at?))
+    }
+
+    /// Whether the end that was received then is the first one.
+    pub fn first_end_came(&self, received: Timestamp) -> bool {
+        // Stored to the millisecond.
+        let first = self.end_received_at.map(|first| first.as_millisecond());
+        first == Some(received.as_millisecond())
+    }
 }
 
 impl End {

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::access::config::{ConfigError, Env};
 use crate::access::error::Error;
-use crate::access::telemetry;
+use crate::access::metrics::{self, Metric};
+use crate::access::telemetry::{self, Answered};
 use crate::domain::app_call::Times;
 use crate::domain::time::{Timestamp, add_seconds};
 use crate::ports::carrier::{Carrier, Instruction};
@@ -269,6 +270,7 @@ where
     let start = Start::from_env(env)?;
     let function = init(&start)?;
     telemetry::start();
+    metrics::start(start.env.required("METRICS_NAMESPACE")?);
     // One invocation at a time is all that Lambda gives a process.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -311,6 +313,9 @@ async fn answer<F: Function>(function: &F, event: LambdaEvent<http::Event>) -> R
         Err(error) => Err(error),
     };
     let response = outcome.unwrap_or_else(|error| {
+        if matches!(error, Error::RateLimited { .. }) {
+            metrics::count(Metric::RateLimited);
+        }
         if error.is_internal() {
             tracing::error!(function = F::NAME, request_id, %error, "failed");
         } else {
@@ -323,12 +328,13 @@ async fn answer<F: Function>(function: &F, event: LambdaEvent<http::Event>) -> R
         }
         function.refuse(&error)
     });
-    tracing::info!(
-        function = F::NAME,
-        request_id,
-        status = response.status,
-        ms = started.elapsed().as_secs_f64() * 1000.0,
-        "answered"
-    );
+    let answered = Answered {
+        function: F::NAME,
+        request_id: &request_id,
+        status: Some(response.status),
+        code: None,
+        ms: telemetry::milliseconds_since(started),
+    };
+    telemetry::answered(&answered, false);
     response
 }

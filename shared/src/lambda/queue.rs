@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Start, finish, serve, within_limits};
 use crate::access::config::ConfigError;
 use crate::access::error::Error;
+use crate::access::telemetry::{self, Answered};
 use crate::ports::store::Table;
 
 /// A function that a queue invokes.
@@ -65,6 +67,7 @@ pub fn run<F: QueueFunction>() -> ExitCode {
 }
 
 async fn answer<F: QueueFunction>(function: &F, event: LambdaEvent<Event>) -> Answer {
+    let started = Instant::now();
     let request_id = &event.context.request_id;
     // Side by side, so that a batch takes no longer than its slowest message.
     let handled = event.payload.records.into_iter().map(async |record| {
@@ -74,7 +77,16 @@ async fn answer<F: QueueFunction>(function: &F, event: LambdaEvent<Event>) -> An
             item_identifier: record.message_id,
         })
     });
+    let failures: Vec<Failure> = join_all(handled).await.into_iter().flatten().collect();
+    let answered = Answered {
+        function: F::NAME,
+        request_id,
+        status: None,
+        code: Some(if failures.is_empty() { "ok" } else { "failed" }),
+        ms: telemetry::milliseconds_since(started),
+    };
+    telemetry::answered(&answered, failures.is_empty());
     Answer {
-        batch_item_failures: join_all(handled).await.into_iter().flatten().collect(),
+        batch_item_failures: failures,
     }
 }

@@ -1,13 +1,16 @@
 //! What the carrier reports of a call is recorded, and a call that was missed is
 //! told: one text message to the tag's owner.
 
+use std::time::{Duration, Instant};
+
 use super::Start;
 use crate::access::config::ConfigError;
 use crate::access::error::Error;
+use crate::access::metrics::{self, Kind, Metric};
 use crate::domain::call::{CallId, PhoneCall, Report};
 use crate::domain::limit::{Deed, Limit, Subject};
 use crate::domain::time::Timestamp;
-use crate::ports::carrier::{Carrier, Message};
+use crate::ports::carrier::{Carrier, CarrierError, Message};
 use crate::ports::store::Table;
 use crate::ports::store::calls::{Calls, Recorded};
 use crate::ports::store::rate_limits::{Checked, RateLimits};
@@ -72,7 +75,11 @@ impl Reports {
             return Ok(());
         }
         match self.calls.record(id, report, not_leg, now).await? {
-            Recorded::News(call) | Recorded::Nothing(call) => self.tell(carrier, &call, now).await,
+            Recorded::News(call) => {
+                count_news(&call, report, now);
+                self.tell(carrier, &call, now).await;
+            }
+            Recorded::Nothing(call) => self.tell(carrier, &call, now).await,
             Recorded::NoSuchCall => return Err(Error::NotFound("call")),
         }
         Ok(())
@@ -123,9 +130,44 @@ impl Notices {
                 tag.label
             ),
         };
-        carrier
-            .send(&message)
+        asked(carrier.send(&message))
             .await
             .map_err(|error| Error::UpstreamFailed(error.to_string()))
+    }
+}
+
+/// Asks the carrier for something, and counts it.
+pub async fn asked<T>(
+    request: impl Future<Output = Result<T, CarrierError>>,
+) -> Result<T, CarrierError> {
+    let started = Instant::now();
+    let answer = request.await;
+    // That a number is not to be called is no failure of the carrier's.
+    let failed = |error: &CarrierError| {
+        use CarrierError::{InvalidNumber, NotAllowed};
+        !matches!(error, InvalidNumber(_) | NotAllowed(_))
+    };
+    metrics::count(Metric::CarrierAsked {
+        latency: started.elapsed(),
+        failed: answer.as_ref().is_err_and(failed),
+    });
+    answer
+}
+
+/// Counts what a report told first. What corrects it later is not counted again.
+pub fn count_news(call: &PhoneCall, report: Report, received: Timestamp) {
+    match report {
+        Report::Answered(_) => {
+            let rang = call
+                .facts
+                .rang()
+                .map(|rang| Duration::from_secs(rang.into()));
+            metrics::count(Metric::CallConnected(Kind::Phone, rang));
+        }
+        _ if call.facts.first_end_came(received) => {
+            let status = call.outcome(received).status;
+            metrics::count(Metric::CallEnded(Kind::Phone, status.as_str()));
+        }
+        _ => {}
     }
 }

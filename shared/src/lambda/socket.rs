@@ -14,10 +14,14 @@ use super::http::{self, Response};
 use super::{Start, finish, serve, within_limits};
 use crate::access::config::ConfigError;
 use crate::access::error::Error;
+use crate::access::telemetry::{self, Answered};
 use crate::domain::signaling::{Frame, FrameId, Sent};
 use crate::ports::deadlines::Deadlines;
 use crate::ports::delivery::{ApiGateway, Deliver};
 use crate::ports::store::Table;
+
+/// A frame that takes longer than this is logged even where it goes well, milliseconds.
+const SLOW_MS: f64 = 2000.0;
 
 /// A route of the WebSocket API.
 pub trait SocketFunction: Sized + 'static {
@@ -104,12 +108,15 @@ async fn answer<F: SocketFunction>(function: &F, event: LambdaEvent<Event>) -> R
             (function.refuse(&message, &error).await, error.status().1)
         }
     };
-    let ms = started.elapsed().as_secs_f64() * 1000.0;
-    // A line for each frame that goes well would cost as much as storing the call.
-    match code {
-        "ok" => tracing::debug!(function = F::NAME, request_id, ms, "answered"),
-        _ => tracing::info!(function = F::NAME, request_id, code, ms, "answered"),
-    }
+    let answered = Answered {
+        function: F::NAME,
+        request_id: &request_id,
+        status: None,
+        code: Some(code),
+        ms: telemetry::milliseconds_since(started),
+    };
+    let went_well = code == "ok" && answered.ms < SLOW_MS;
+    telemetry::answered(&answered, went_well);
     response
 }
 

@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use tokio::{join, try_join};
 
 use crate::access::error::Error;
+use crate::access::metrics::{self, Kind, Metric};
 use crate::domain::app_call::{
     Act, AppCall, AppCallId, Device, Notice, Reason, Side, Stands, Step, Times, To,
 };
@@ -123,6 +124,10 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             };
             match self.advance(&step.call).await? {
                 None => {
+                    if act == Act::Accept {
+                        let rang = now.duration_since(step.call.created_at).try_into().ok();
+                        metrics::count(Metric::CallConnected(Kind::App, rang));
+                    }
                     self.carry_out(&step, Some((by, id)), now).await;
                     return Ok(());
                 }
@@ -156,7 +161,10 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     /// Stores a call's next version; the one that stands, if another came first.
     async fn advance(&self, next: &AppCall) -> Result<Option<AppCall>, Error> {
         match self.calls.advance(next).await? {
-            Started::Now => Ok(None),
+            Started::Now => {
+                count_end(next);
+                Ok(None)
+            }
             Started::Taken(stands) => Ok(Some(*stands)),
             Started::Raced => Err(Error::NotFound("call")),
         }
@@ -294,6 +302,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             let owner = self.connections.owner(&device.connection, true).await?;
             let old = |one: &Connected| now >= add_seconds(one.since, YOUNG_SECONDS);
             if owner.as_ref().is_some_and(old) {
+                metrics::count(Metric::StaleConnection);
                 self.connections.remove(device).await?;
             }
             self.absent(device, now).await
@@ -507,6 +516,8 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                 let call = call.refused(Reason::Busy);
                 match self.calls.add(&call).await? {
                     Started::Now => {
+                        metrics::count(Metric::CallStarted(Kind::App));
+                        count_end(&call);
                         let stands = Stands::So(Notice::Ended);
                         return self.refuse(&call, stands, by, id, now).await;
                     }
@@ -516,7 +527,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             let started = self.calls.start(&call, &self.connections, &mine, &theirs);
             match started.await? {
                 Started::Taken(_) | Started::Raced => continue,
-                Started::Now => {}
+                Started::Now => metrics::count(Metric::CallStarted(Kind::App)),
             }
             return self.ring(call, by, id, wake, now).await;
         }
@@ -668,6 +679,13 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             self.ask_later(&call, now).await;
         }
         Ok(())
+    }
+}
+
+/// Counts a call whose version that was stored is its last. None comes after it.
+fn count_end(stored: &AppCall) {
+    if let Some(end) = &stored.end {
+        metrics::count(Metric::CallEnded(Kind::App, end.reason.as_str()));
     }
 }
 

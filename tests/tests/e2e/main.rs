@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod alarms;
 mod app_calls;
 mod app_deadlines;
 mod app_faults;
