@@ -27,7 +27,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions client browser template ## Everything that must pass
+test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions client browser docs-test template ## Everything that must pass
 
 .PHONY: format
 format:
@@ -90,6 +90,28 @@ turn-server:
 		echo "The tests need coturn (turnserver and turnutils_uclient), and apt-get cannot install it: please do." >&2; \
 		exit 1; \
 	}
+
+# A Python of its own, because SAM pins its dependencies.
+TOOLS := .venv/tools
+TOOLS_READY := $(TOOLS)/.requirements-installed
+DOCS_TESTS := tests/docs
+DOCS_NODE := $(DOCS_TESTS)/node_modules/.package-lock.json
+
+.PHONY: docs-tools
+docs-tools: $(TOOLS_READY) $(DOCS_NODE) ## Install what checks the documents, and wscat
+
+.PHONY: docs-test
+docs-test: build-dev docs-tools ## Check docs/ against the template and a running stack; DOCS_SEED=n repeats a run
+	cd $(DOCS_TESTS) && DOCS_SEED=$(DOCS_SEED) ../../$(TOOLS)/bin/python -B -m pytest -q -p no:cacheprovider
+
+$(TOOLS_READY): $(DOCS_TESTS)/requirements.txt
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --requirement $<
+	@touch $@
+
+$(DOCS_NODE): $(DOCS_TESTS)/package.json $(DOCS_TESTS)/package-lock.json
+	npm ci --prefix $(DOCS_TESTS) --no-audit --no-fund
+	@touch $@
 
 .PHONY: template
 template: $(SAM_READY) ## Check template.yaml, as it is written and as CloudFormation gets it
@@ -211,4 +233,4 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules $(TAG)/dist $(TAG)/node_modules $(BROWSER)/dist $(BROWSER)/node_modules
+	rm -rf target .venv .aws-sam $(CLIENT)/dist $(CLIENT)/node_modules $(DEMO)/dist $(DEMO)/node_modules $(TAG)/dist $(TAG)/node_modules $(BROWSER)/dist $(BROWSER)/node_modules $(DOCS_TESTS)/node_modules
