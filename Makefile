@@ -94,6 +94,7 @@ turn-server:
 # A Python of its own, because SAM pins its dependencies.
 TOOLS := .venv/tools
 TOOLS_READY := $(TOOLS)/.requirements-installed
+FORGET := infra/forget/forget.py
 DOCS_TESTS := tests/docs
 DOCS_NODE := $(DOCS_TESTS)/node_modules/.package-lock.json
 
@@ -103,6 +104,10 @@ docs-tools: $(TOOLS_READY) $(DOCS_NODE) ## Install what checks the documents, an
 .PHONY: docs-test
 docs-test: build-dev docs-tools ## Check docs/ against the template and a running stack; DOCS_SEED=n repeats a run
 	cd $(DOCS_TESTS) && DOCS_SEED=$(DOCS_SEED) ../../$(TOOLS)/bin/python -B -m pytest -q -p no:cacheprovider
+
+.PHONY: forget
+forget: $(TOOLS_READY) ## Forget a person, whom it asks for; STACK=maskline on AWS, else the running stack; APPLY=yes does it
+	@$(TOOLS)/bin/python -B $(FORGET)
 
 $(TOOLS_READY): $(DOCS_TESTS)/requirements.txt
 	python3 -m venv $(TOOLS)
