@@ -105,6 +105,10 @@ docs-tools: $(TOOLS_READY) $(DOCS_NODE) ## Install what checks the documents, an
 docs-test: build-dev docs-tools ## Check docs/ against the template and a running stack; DOCS_SEED=n repeats a run
 	cd $(DOCS_TESTS) && DOCS_SEED=$(DOCS_SEED) ../../$(TOOLS)/bin/python -B -m pytest -q -p no:cacheprovider
 
+.PHONY: scale
+scale: ## Write docs/scale.md from target/bench.json, where there is one, else from the figures that were kept
+	@python3 -B infra/scale/scale.py
+
 .PHONY: forget
 forget: $(TOOLS_READY) ## Forget a person, whom it asks for; STACK=maskline on AWS, else the running stack; APPLY=yes does it
 	@$(TOOLS)/bin/python -B $(FORGET)
