@@ -60,7 +60,8 @@ pub struct Tokens {
 }
 
 enum Keys {
-    Secret(DecodingKey),
+    /// The current one, and the one before while they are changed.
+    Secrets(Vec<DecodingKey>),
     Jwks(Jwks),
 }
 
@@ -88,8 +89,8 @@ impl Scope {
 }
 
 impl Tokens {
-    /// From JWT_SECRET or JWT_JWKS_URL, JWT_ALGORITHM, JWT_ISSUER, JWT_AUDIENCE.
-    /// Keys are fetched by the first token that needs one.
+    /// From JWT_SECRET and JWT_SECRET_PREVIOUS, or JWT_JWKS_URL, and JWT_ALGORITHM, JWT_ISSUER,
+    /// JWT_AUDIENCE. Keys are fetched by the first token that needs one.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         jwt_crypto::install();
         let algorithm = algorithm(env)?;
@@ -111,7 +112,7 @@ impl Tokens {
                 });
             }
             (Some(url), None, algorithm) => Keys::Jwks(Jwks::new(url, algorithm)?),
-            (None, _, _) => Keys::Secret(secret_key(env.required("JWT_SECRET")?)?),
+            (None, _, _) => Keys::Secrets(secret_keys(env)?),
         };
         let mut validation = Validation {
             leeway: 0,
@@ -140,26 +141,22 @@ impl Tokens {
 
     /// Who sent a token.
     pub async fn check_token(&self, token: &str) -> Result<Identity, TokenError> {
-        let fetched;
-        let (key, algorithm) = match &self.keys {
-            Keys::Secret(key) => (key, Algorithm::HS256),
+        let claims = match &self.keys {
+            Keys::Secrets(keys) => {
+                let mut keys = keys.iter();
+                keys.find_map(|key| self.claims(token, key, Algorithm::HS256))
+            }
             Keys::Jwks(jwks) => {
                 let kid = decode_header(token).map_err(|_| TokenError::Refused)?.kid;
                 // Ours, and anybody can have one: no reason to ask for keys.
                 if kid.as_deref() == Some(visitor::KEY_ID) {
                     return Err(TokenError::Refused);
                 }
-                fetched = jwks.key(kid.as_deref()).await?;
-                (&fetched.0, fetched.1)
+                let (key, algorithm) = jwks.key(kid.as_deref()).await?;
+                self.claims(token, &key, algorithm)
             }
         };
-        let validation = Validation {
-            algorithms: vec![algorithm],
-            ..self.validation.clone()
-        };
-        let claims = decode::<Claims>(token, key, &validation)
-            .map_err(|_| TokenError::Refused)?
-            .claims;
+        let claims = claims.ok_or(TokenError::Refused)?;
         // Visitors' tokens are ours to give.
         if claims.sub.is_empty() || visit::is_visitor(&claims.sub) {
             return Err(TokenError::Refused);
@@ -168,6 +165,16 @@ impl Tokens {
             admin: claims.scope.is_some_and(|scope| scope.is_admin()),
             user_id: claims.sub,
         })
+    }
+
+    /// What a token says, if that key made it and it holds.
+    fn claims(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Option<Claims> {
+        let validation = Validation {
+            algorithms: vec![algorithm],
+            ..self.validation.clone()
+        };
+        let token = decode(token, key, &validation).ok()?;
+        Some(token.claims)
     }
 }
 
@@ -197,15 +204,21 @@ fn algorithm(env: &Env) -> Result<Option<Algorithm>, ConfigError> {
     env.optional(name).map(read).transpose()
 }
 
-fn secret_key(secret: &str) -> Result<DecodingKey, ConfigError> {
-    if secret.len() < SECRET_BYTES {
-        let problem = "is shorter than 32 bytes";
-        return Err(ConfigError {
-            name: "JWT_SECRET",
-            problem,
-        });
-    }
-    Ok(DecodingKey::from_secret(secret.as_bytes()))
+/// JWT_SECRET and, where it is given, JWT_SECRET_PREVIOUS.
+fn secret_keys(env: &Env) -> Result<Vec<DecodingKey>, ConfigError> {
+    let previous = "JWT_SECRET_PREVIOUS";
+    let current = ("JWT_SECRET", env.required("JWT_SECRET")?);
+    let before = env.optional(previous).map(|secret| (previous, secret));
+    let secrets = [current].into_iter().chain(before);
+    secrets
+        .map(|(name, secret)| match secret.len() < SECRET_BYTES {
+            true => Err(ConfigError {
+                name,
+                problem: "is shorter than 32 bytes",
+            }),
+            false => Ok(DecodingKey::from_secret(secret.as_bytes())),
+        })
+        .collect()
 }
 
 /// The host application's public keys (RFC 7517).

@@ -71,7 +71,8 @@ impl Env {
         })
     }
 
-    /// TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_API_BASE_URL (Twilio's by default).
+    /// TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN with TWILIO_AUTH_TOKEN_PREVIOUS where that is given,
+    /// and TWILIO_API_BASE_URL (Twilio's by default).
     pub fn twilio(&self) -> Result<Twilio, ConfigError> {
         let name = "TWILIO_ACCOUNT_SID";
         let sid = self.required(name)?;
@@ -84,9 +85,11 @@ impl Env {
             });
         }
         let token = Secret::new(self.required("TWILIO_AUTH_TOKEN")?);
+        let previous = self.optional("TWILIO_AUTH_TOKEN_PREVIOUS").map(Secret::new);
         let name = "TWILIO_API_BASE_URL";
         let base = self.optional(name).unwrap_or("https://api.twilio.com");
-        Ok(Twilio::new(sid, token, origin(name, base)?))
+        let twilio = Twilio::new(sid, token, origin(name, base)?);
+        Ok(twilio.also_signed_with(previous))
     }
 
     /// PUBLIC_BASE_URL: scheme and authority where Twilio reaches the webhooks, if
@@ -130,12 +133,14 @@ impl Env {
     /// IP_HASH_SECRET: what keys the hashes of addresses and numbers in rate limits.
     pub fn ip_hash_secret(&self) -> Result<Secret, ConfigError> {
         let name = "IP_HASH_SECRET";
-        let secret = self.required(name)?;
-        if secret.len() < 16 {
-            let problem = "is shorter than 16 bytes";
-            return Err(ConfigError { name, problem });
-        }
-        Ok(Secret::new(secret))
+        hash_secret(name, self.required(name)?)
+    }
+
+    /// IP_HASH_SECRET_PREVIOUS: the one before, whose visitors' tokens still hold.
+    pub fn previous_ip_hash_secret(&self) -> Result<Option<Secret>, ConfigError> {
+        let name = "IP_HASH_SECRET_PREVIOUS";
+        let secret = self.optional(name);
+        secret.map(|secret| hash_secret(name, secret)).transpose()
     }
 
     /// ICE_POLICY: relay where there are TURN_URLS, unless it says otherwise.
@@ -242,6 +247,16 @@ impl<const N: usize> From<[(&str, &str); N]> for Env {
     fn from(values: [(&str, &str); N]) -> Self {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Env(values.into_iter().map(owned).collect())
+    }
+}
+
+fn hash_secret(name: &'static str, secret: &str) -> Result<Secret, ConfigError> {
+    match secret.len() < 16 {
+        true => Err(ConfigError {
+            name,
+            problem: "is shorter than 16 bytes",
+        }),
+        false => Ok(Secret::new(secret)),
     }
 }
 

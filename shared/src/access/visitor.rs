@@ -29,7 +29,8 @@ const PURPOSE: &[u8] = b"visitor tokens\0";
 /// Issues and checks the tokens of visitors.
 pub struct VisitorTokens {
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    /// The current one, and the one before while the secret is changed.
+    decoding: Vec<DecodingKey>,
     validation: Validation,
 }
 
@@ -42,12 +43,12 @@ struct Claims {
 }
 
 impl VisitorTokens {
-    /// With a key derived from IP_HASH_SECRET.
+    /// With a key derived from IP_HASH_SECRET; one from IP_HASH_SECRET_PREVIOUS checks, too.
     pub fn from_env(env: &Env) -> Result<Self, ConfigError> {
         jwt_crypto::install();
-        let secret = env.ip_hash_secret()?;
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-        let key = hmac::sign(&secret, PURPOSE);
+        let key = derive(&env.ip_hash_secret()?);
+        let previous = env.previous_ip_hash_secret()?;
+        let keys = [key].into_iter().chain(previous.as_ref().map(derive));
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         validation.set_required_spec_claims(&["exp", "sub", "iss", "aud"]);
@@ -55,7 +56,9 @@ impl VisitorTokens {
         validation.set_audience(&[MASKLINE]);
         Ok(VisitorTokens {
             encoding: EncodingKey::from_secret(key.as_ref()),
-            decoding: DecodingKey::from_secret(key.as_ref()),
+            decoding: keys
+                .map(|key| DecodingKey::from_secret(key.as_ref()))
+                .collect(),
             validation,
         })
     }
@@ -79,14 +82,19 @@ impl VisitorTokens {
 
     /// Which visitor sent a token.
     fn check(&self, token: &str) -> Result<String, TokenError> {
-        let claims = decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| TokenError::Refused)?
-            .claims;
+        let mut keys = self.decoding.iter();
+        let read = |key| decode::<Claims>(token, key, &self.validation).ok();
+        let claims = keys.find_map(read).ok_or(TokenError::Refused)?.claims;
         match visit::is_visitor(&claims.sub) {
             true => Ok(claims.sub),
             false => Err(TokenError::Refused),
         }
     }
+}
+
+fn derive(secret: &Secret) -> hmac::Tag {
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+    hmac::sign(&secret, PURPOSE)
 }
 
 /// Checks the tokens of everybody who may be in an in-app call.
@@ -213,6 +221,61 @@ mod tests {
             assert_eq!(callers.check(Some(&bearing)).await.unwrap(), caller);
             let elsewhere = users.check(Some(&bearing)).await;
             assert!(matches!(elsewhere, Err(TokenError::Refused)));
+        }
+    }
+
+    /// The secrets are `new`, and `old` where it is given.
+    fn changed(new: &str, old: &str) -> Env {
+        Env::from([
+            ("IP_HASH_SECRET", new),
+            ("IP_HASH_SECRET_PREVIOUS", old),
+            ("JWT_SECRET", &new.repeat(2)),
+            ("JWT_SECRET_PREVIOUS", &old.repeat(2)),
+        ])
+    }
+
+    #[tokio::test]
+    async fn while_secrets_are_changed_both_hold() {
+        let (old, new) = ("the-old-16-bytes", "the-new-16-bytes");
+        let expires = Timestamp::from_second(LATER).unwrap();
+        let host = |secret: &str| {
+            let claims = json!({"sub": "asha", "exp": LATER});
+            token(
+                &header("HS256", "host"),
+                &claims,
+                secret.repeat(2).as_bytes(),
+            )
+        };
+        let visitors = |env: &Env| {
+            let tokens = VisitorTokens::from_env(env).unwrap();
+            tokens.issue(VISITOR, expires).unwrap().expose().to_owned()
+        };
+        let of_old = [host(old), visitors(&changed(old, ""))];
+        let of_new = [host(new), visitors(&changed(new, old))];
+        for (env, tokens, holds) in [
+            (changed(old, ""), &of_old, true),
+            (changed(old, ""), &of_new, false),
+            (changed(new, old), &of_old, true),
+            (changed(new, old), &of_new, true),
+            (changed(new, ""), &of_old, false),
+            (changed(new, ""), &of_new, true),
+        ] {
+            let callers = CallerTokens::from_env(&env).unwrap();
+            for token in tokens {
+                assert_eq!(callers.check_token(token).await.is_ok(), holds);
+            }
+        }
+        for (name, short) in [
+            ("IP_HASH_SECRET_PREVIOUS", "15-bytes-or-so."),
+            ("JWT_SECRET_PREVIOUS", "short"),
+        ] {
+            let env = Env::from([
+                ("IP_HASH_SECRET", IP_HASH_SECRET),
+                ("JWT_SECRET", JWT_SECRET),
+                (name, short),
+            ]);
+            let error = CallerTokens::from_env(&env).err().map(|error| error.name);
+            assert_eq!(error, Some(name));
         }
     }
 

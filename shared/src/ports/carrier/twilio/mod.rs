@@ -22,6 +22,7 @@ use twiml::{Dial, Gather, Number, Twiml};
 pub struct Twilio {
     account_sid: String,
     auth_token: Secret,
+    previous_auth_token: Option<Secret>,
     api_base_url: String,
     web: Web,
 }
@@ -37,9 +38,18 @@ impl Twilio {
         Twilio {
             account_sid: account_sid.into(),
             auth_token,
+            previous_auth_token: None,
             api_base_url: api_base_url.into(),
             web: Web::new(rest::TIMEOUT),
         }
+    }
+
+    /// The same, taking webhooks signed with another auth token too: while the account's is
+    /// changed, Twilio signs with the one and then with the other.
+    #[must_use]
+    pub fn also_signed_with(mut self, auth_token: Option<Secret>) -> Self {
+        self.previous_auth_token = auth_token;
+        self
     }
 
     /// Makes the client of the REST API ahead of the first request, for a function whose
@@ -55,7 +65,10 @@ impl Carrier for Twilio {
         let fields: Vec<(String, String)> =
             form_urlencoded::parse(webhook.body).into_owned().collect();
         let signature = webhook.signature.ok_or(Forged)?;
-        if !signature::verify(self.auth_token.expose(), webhook.url, &fields, signature) {
+        let tokens = [Some(&self.auth_token), self.previous_auth_token.as_ref()];
+        let signed_with =
+            |token: &Secret| signature::verify(token.expose(), webhook.url, &fields, signature);
+        if !tokens.into_iter().flatten().any(signed_with) {
             return Err(Forged);
         }
         let form = Form(fields);
@@ -270,6 +283,32 @@ mod tests {
         let mut all = vec![("CallSid", "CA2"), ("ParentCallSid", "CA1")];
         all.extend(fields);
         twilio().leg_report(&form(&all), at(RECEIVED))
+    }
+
+    #[test]
+    fn while_the_auth_token_is_changed_both_sign() {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+        use ring::hmac;
+        let url = "https://calls.example.com/api/v1/call/status";
+        let signed = |token: &str| {
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes());
+            let tag = hmac::sign(&key, format!("{url}AccountSidAC1").as_bytes());
+            BASE64_STANDARD.encode(tag)
+        };
+        let takes = |twilio: &Twilio, token| {
+            let signature = signed(token);
+            let webhook = Webhook {
+                url,
+                signature: Some(&signature),
+                body: b"AccountSid=AC1",
+            };
+            twilio.authenticate(&webhook).is_ok()
+        };
+        let plain = twilio().also_signed_with(None);
+        assert!(takes(&plain, "12345") && !takes(&plain, "67890"));
+        let changing = twilio().also_signed_with(Some(Secret::new("67890")));
+        assert!(takes(&changing, "12345") && takes(&changing, "67890"));
+        assert!(!takes(&changing, "") && !takes(&changing, "1234567890"));
     }
 
     #[test]
