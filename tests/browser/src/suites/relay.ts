@@ -1,7 +1,7 @@
 /** Calls that go through a TURN server only, and what happens when that is cut off. */
 
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { type TestContext, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { Coturn, RELAY_ADDRESS } from '../support/coturn.js';
@@ -55,84 +55,99 @@ test('calls through a TURN server show nobody an address but its own', async (t)
   t.diagnostic(range('audio energy heard at each end, through relays', energies, 3));
 });
 
-test('a TURN server that starts anew is used anew, within the same call', async (t) => {
-  const { coturn, stack, asha, ravi } = await scene(t, 'turn-restart');
-  await talk(asha, ravi);
-  await hearEachOther(asha, ravi);
-  const callId = asha.callId();
-  const offers = offersSent(asha);
+// Side by side, because they mostly wait; each has a server of its own to cut off.
+describe('when the path is cut', { concurrency: true }, () => {
+  test('a TURN server that starts anew is used anew, within the same call', async (t) => {
+    const { coturn, stack, asha, ravi } = await scene(t, 'turn-restart');
+    await talk(asha, ravi);
+    await hearEachOther(asha, ravi);
+    const callId = asha.callId();
+    const offers = offersSent(asha);
 
-  await coturn.kill();
-  const another = await Coturn.start(coturn.port);
-  t.after(() => another.kill());
-  await Promise.all([asha.sees('Reconnecting…'), ravi.sees('Reconnecting…')]);
-  await Promise.all([asha.sees('Connected'), ravi.sees('Connected')]);
-  await hearEachOther(asha, ravi);
+    await coturn.kill();
+    const another = await Coturn.start(coturn.port);
+    t.after(() => another.kill());
+    await Promise.all([asha.sees('Reconnecting…'), ravi.sees('Reconnecting…')]);
+    await Promise.all([asha.sees('Connected'), ravi.sees('Connected')]);
+    await hearEachOther(asha, ravi);
 
-  assert.ok(offersSent(asha) > offers, 'ICE was restarted');
-  for (const person of [asha, ravi]) {
-    assert.equal(person.callId(), callId);
-    assert.equal(await person.connectionsMade(), 1);
-    assert.deepEqual(new Set(addressesSeen(person)), new Set([RELAY_ADDRESS]));
-  }
-  await asha.press('End call');
-  await ravi.sees('Call ended');
-  const rows = await stack.calls();
-  assert.deepEqual(rows.map(({ id, call_status }) => [id, call_status]), [[callId, 'completed']]);
+    assert.ok(offersSent(asha) > offers, 'ICE was restarted');
+    for (const person of [asha, ravi]) {
+      assert.equal(person.callId(), callId);
+      assert.equal(await person.connectionsMade(), 1);
+      assert.deepEqual(new Set(addressesSeen(person)), new Set([RELAY_ADDRESS]));
+    }
+    await asha.press('End call');
+    await ravi.sees('Call ended');
+    const rows = await stack.calls();
+    assert.deepEqual(rows.map(({ id, call_status }) => [id, call_status]), [[callId, 'completed']]);
+  });
+
+  test('a path that is cut for eight seconds comes back within the same call', async (t) => {
+    const { coturn, stack, asha, ravi } = await scene(t, 'cut');
+    await talk(asha, ravi);
+    await hearEachOther(asha, ravi);
+    const callId = asha.callId();
+
+    coturn.pause();
+    // This is not to wait for anything: it is how long the path is cut.
+    await pause(CUT);
+    coturn.resume();
+
+    await hearEachOther(asha, ravi);
+    await Promise.all([asha.sees('Connected'), ravi.sees('Connected')]);
+    for (const person of [asha, ravi]) {
+      const said = (await person.moments()).map(({ what }) => what);
+      assert.ok(said.includes('Reconnecting…'), `what was said meanwhile: ${said.join(' | ')}`);
+      assert.equal(person.callId(), callId);
+      assert.equal(await person.connectionsMade(), 1);
+    }
+    assert.deepEqual(await stack.calls(), [], 'the call is not over');
+    t.diagnostic(`ICE restarts that the cut took: ${offersSent(asha) - 1}`);
+
+    await ravi.press('End call');
+    await asha.sees('Call ended');
+    const rows = await stack.calls();
+    assert.deepEqual(rows.map(({ id, call_status }) => [id, call_status]), [[callId, 'completed']]);
+  });
+
+  test('a path that is cut for good ends the call at both sides', async (t) => {
+    const { coturn, stack, asha, ravi } = await scene(t, 'cut-for-good');
+    await talk(asha, ravi);
+    await hearEachOther(asha, ravi);
+    const callId = asha.callId();
+
+    await coturn.kill();
+    await Promise.all([asha.sees('Reconnecting…'), ravi.sees('Reconnecting…')]);
+    await asha.looksAt('active-reconnecting');
+    await isLost(asha, ravi);
+    await asha.looksAt('ended-lost-caller');
+    await ravi.looksAt('ended-lost-receiver');
+    const rows = await until('the call is in the history', async () => {
+      const found = await stack.calls();
+      return found.length > 0 && found;
+    });
+    assert.deepEqual(rows.map(({ id, call_status }) => [id, call_status]), [[callId, 'completed']]);
+    await asha.canPress('Close', 'Call again');
+    await ravi.canPress('Close');
+
+    // There is still no path: this one does not get that far.
+    await asha.press('Call again');
+    await ravi.press('Accept');
+    await Promise.all([asha.sees('Connecting…'), ravi.sees('Connecting…')]);
+    await ravi.looksAt('connecting');
+    await isLost(asha, ravi);
+  });
 });
 
-test('a path that is cut for eight seconds comes back within the same call', async (t) => {
-  const { coturn, stack, asha, ravi } = await scene(t, 'cut');
-  await talk(asha, ravi);
-  await hearEachOther(asha, ravi);
-  const callId = asha.callId();
-
-  coturn.pause();
-  // This is not to wait for anything: it is how long the path is cut.
-  await pause(CUT);
-  coturn.resume();
-
-  await hearEachOther(asha, ravi);
-  await Promise.all([asha.sees('Connected'), ravi.sees('Connected')]);
-  for (const person of [asha, ravi]) {
-    const said = (await person.moments()).map(({ what }) => what);
-    assert.ok(said.includes('Reconnecting…'), `what was said meanwhile: ${said.join(' | ')}`);
-    assert.equal(person.callId(), callId);
-    assert.equal(await person.connectionsMade(), 1);
-  }
-  assert.deepEqual(await stack.calls(), [], 'the call is not over');
-  t.diagnostic(`ICE restarts that the cut took: ${offersSent(asha) - 1}`);
-
-  await ravi.press('End call');
-  await asha.sees('Call ended');
-  const rows = await stack.calls();
-  assert.deepEqual(rows.map(({ id, call_status }) => [id, call_status]), [[callId, 'completed']]);
-});
-
-test('a path that is cut for good ends the call at both sides', async (t) => {
-  const { coturn, stack, asha, ravi } = await scene(t, 'cut-for-good');
-  await talk(asha, ravi);
-  await hearEachOther(asha, ravi);
-  const callId = asha.callId();
-
-  await coturn.kill();
-  await Promise.all([asha.sees('Reconnecting…'), ravi.sees('Reconnecting…')]);
-  await asha.looksAt('active-reconnecting');
-  for (const person of [asha, ravi]) {
+/** The call has ended at both, is silent, and says what to do. */
+async function isLost(...people: Person[]): Promise<void> {
+  for (const person of people) {
     await person.sees('The connection was lost');
     await person.sees('No sound gets through. Try another network, or turn a VPN off, then try again.');
     await person.isQuiet();
   }
-  await asha.looksAt('ended-lost-caller');
-  await ravi.looksAt('ended-lost-receiver');
-  const rows = await until('the call is in the history', async () => {
-    const found = await stack.calls();
-    return found.length > 0 && found;
-  });
-  assert.deepEqual(rows.map(({ id, call_status }) => [id, call_status]), [[callId, 'completed']]);
-  await asha.canPress('Close', 'Call again');
-  await ravi.canPress('Close');
-});
+}
 
 /** How many offers somebody has sent. */
 function offersSent(person: Person): number {
