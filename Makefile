@@ -207,12 +207,23 @@ BROWSER := tests/browser
 BROWSER_INSTALLED := $(BROWSER)/node_modules/.package-lock.json
 
 .PHONY: browser
-browser: build-dev demo-apps turn-server chromium $(BROWSER_INSTALLED) ## Calls between real browsers; screenshots and logs in target/browser
+browser: build-dev demo-apps turn-server chromium interop-peer $(BROWSER_INSTALLED) ## Calls between real browsers; screenshots and logs in target/browser
 	npm run --silent build --prefix $(BROWSER)
 	npm run --silent test --prefix $(BROWSER)
 
 $(BROWSER_INSTALLED): $(BROWSER)/package.json $(BROWSER)/package-lock.json
 	npm ci --prefix $(BROWSER) --no-audit --no-fund
+	@touch $@
+
+# A WebRTC implementation that is no browser's, for them to call.
+INTEROP_READY := .venv/interop/.installed
+
+.PHONY: interop-peer
+interop-peer: $(INTEROP_READY)
+
+$(INTEROP_READY): tests/interop/requirements.txt
+	python3 -m venv .venv/interop
+	.venv/interop/bin/pip install --quiet --requirement tests/interop/requirements.txt
 	@touch $@
 
 # Debian's, or another one that CHROMIUM names.

@@ -6,3 +6,4 @@ import './suites/signaling.js';
 import './suites/endings.js';
 import './suites/visitors.js';
 import './suites/pages.js';
+import './suites/interop.js';
