@@ -9,6 +9,8 @@
 //! 4. [`lambda`]: clients, start-up, and the translation of Lambda's events.
 
 pub mod access;
+#[cfg(test)]
+mod client_types;
 pub mod domain;
 pub mod lambda;
 pub mod ports;

@@ -12,7 +12,7 @@
 import type { Action, Actions, Sent } from './frames.js';
 import { onGlobal } from './platform.js';
 import type { CallFrame } from './call.js';
-import type { CallError, ConnectionStatus, Platform } from './types.js';
+import type { CallError, ConnectionStatus, ErrorCode, Platform } from './types.js';
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
@@ -217,7 +217,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     if (link === current) rest();
     if (event === 'error') {
       if (id === JOIN_ID || data.code === 'unauthorized') return drop(link);
-      return refused(id, { code: data.code, message: data.message });
+      // No frame has the codes of telephone calls.
+      return refused(id, { code: data.code as ErrorCode, message: data.message });
     }
     done(id);
     if (!stopListening) return waitingFor('callEnd')[0] ? undefined : drop(link);

@@ -1,145 +1,230 @@
-/** The frames of the WebSocket API: what a client sends, and what it is sent. Names as in the
- * server's `domain/signaling.rs`. Declarations only. */
+/** Frames of the WebSocket API. Generated from `shared/src/domain/signaling.rs`:
+ * REWRITE_CLIENT_TYPES=1 cargo test --package maskline client_types */
 
-import type { EndReason, ErrorCode } from './types.js';
+/** `call:accepted` */
+export type Accepted = {
+  /** Who accepted. */
+  receiverId: string,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
+
+/** What each action of a client takes. */
+export type Actions = {
+  /** The first frame of every connection. */
+  join: Join,
+  /** Rings the other party. */
+  callInitiate: Initiate,
+  /** Takes the call that rings. */
+  callAccept: CallRef,
+  /** Declines it. */
+  callReject: Reject,
+  /** To the other device in the call. */
+  callOffer: Relayed,
+  /** To the other device in the call. */
+  callAnswer: Relayed,
+  /** To the other device in the call. */
+  callIceCandidate: Relayed,
+  /** Hangs up, or gives up while it rings. */
+  callEnd: CallRef,
+  /** Keeps the connection. */
+  ping: Nothing,
+};
+
+/** `call:answer` */
+export type Answer = {
+  /** An SDP answer. */
+  answer: RTCSessionDescriptionInit,
+  /** The user who sent it. */
+  from: string,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
 
 /** Which call a frame is about: the one of that id, else the booking's newest. */
-export interface CallRef {
-  bookingId: string;
-  callId?: string;
-}
+export type CallRef = {
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId?: string,
+};
 
-/** `join`: what a client says of itself. */
-export interface Join {
+/** Why a call is over. */
+export type EndReason = "hangup" | "rejected" | "busy" | "timeout" | "canceled" | "answered_elsewhere" | "unavailable" | "failed";
+
+/** `call:ended` */
+export type Ended = {
+  /** Seconds from accept to end. */
+  duration: number,
+  /** A user's id, or `server`. */
+  endedBy: string,
+  /** Why. */
+  reason: EndReason,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
+
+/** `call:ice-candidate` */
+export type IceCandidate = {
+  /** An ICE candidate, or several; null where there are no more. */
+  candidate: RTCIceCandidateInit | null | (RTCIceCandidateInit | null)[],
+  /** The user who sent it. */
+  from: string,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
+
+/** `callInitiate`. Who calls whom comes from the token and the booking. */
+export type Initiate = {
+  /** The booking. */
+  bookingId: string,
+  /** What the receiver is told of media, as it is. */
+  media?: unknown,
+};
+
+/** What a client says of itself: `join`. */
+export type Join = {
   /** Must be the token's subject. */
-  userId: string;
-  /** The call that this device is in, to take it over from its own old connection. */
-  callId?: string;
-}
+  userId: string,
+  /** The call that this device is in: it takes it over from its own old connection,
+   * which may still be open. */
+  callId?: string,
+};
 
-/** `callInitiate`. */
-export interface Initiate {
-  bookingId: string;
-  /** What the receiver is told of media, as it is; up to 200 bytes of JSON. */
-  media?: unknown;
-}
+/** `joined` */
+export type Joined = {
+  /** The token's subject. */
+  userId: string,
+};
+
+/** `ping` takes nothing. */
+export type Nothing = Record<symbol, never>;
+
+/** `call:offer` */
+export type Offer = {
+  /** An SDP offer. */
+  offer: RTCSessionDescriptionInit,
+  /** The user who sent it. */
+  from: string,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
+
+/** `error` */
+export type Refused = {
+  /** What to act on. */
+  code: ServerErrorCode,
+  /** What went wrong, for the developer. */
+  message: string,
+  /** The action of the frame that led to it. */
+  action: string,
+};
 
 /** `callReject`. */
-export interface Reject extends CallRef {
+export type Reject = {
   /** `rejected` or `busy`. */
-  reason?: string;
-}
+  reason?: string,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId?: string,
+};
 
-/** `callOffer`, `callAnswer`, `callIceCandidate`: one of the three fields, as the action says. */
-export interface Relayed extends CallRef {
-  offer?: RTCSessionDescriptionInit;
-  answer?: RTCSessionDescriptionInit;
-  candidate?: RTCIceCandidateInit | RTCIceCandidateInit[];
-}
+/** `call:rejected` */
+export type Rejected = {
+  /** `rejected` or `busy`. */
+  reason: EndReason,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
 
-/** What each action takes. */
-export interface Actions {
-  join: Join;
-  callInitiate: Initiate;
-  callAccept: CallRef;
-  callReject: Reject;
-  callOffer: Relayed;
-  callAnswer: Relayed;
-  callIceCandidate: Relayed;
-  callEnd: CallRef;
-  ping: Record<string, never>;
-}
+/** `callOffer`, `callAnswer`, `callIceCandidate`. */
+export type Relayed = {
+  /** An SDP offer. */
+  offer?: RTCSessionDescriptionInit,
+  /** An SDP answer. */
+  answer?: RTCSessionDescriptionInit,
+  /** An ICE candidate, or several. */
+  candidate?: RTCIceCandidateInit | RTCIceCandidateInit[],
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId?: string,
+};
+
+/** `call:incoming`, `call:ringing` */
+export type Rings = {
+  /** Who calls. */
+  callerId: string,
+  /** Their name. */
+  callerName: string,
+  /** Who is called. */
+  receiverId: string,
+  /** Their name. */
+  receiverName: string,
+  /** What was booked. */
+  serviceName: string,
+  /** Until when it rings, RFC 3339. */
+  expiresAt: string,
+  /** What the caller said of media, as it is. */
+  media?: unknown,
+  /** The booking. */
+  bookingId: string,
+  /** The call in it. */
+  callId: string,
+  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
+  version: number,
+};
+
+/** A frame to a client. */
+export type Sent = {
+  /** The `id` of the frame that it answers. */
+  id?: string | number,
+} & (
+  | { "event": "joined", "data": Joined }
+  | { "event": "pong", "data": Record<symbol, never> }
+  | { "event": "error", "data": Refused }
+  | { "event": "call:incoming", "data": Rings }
+  | { "event": "call:ringing", "data": Rings }
+  | { "event": "call:accepted", "data": Accepted }
+  | { "event": "call:rejected", "data": Rejected }
+  | { "event": "call:ended", "data": Ended }
+  | { "event": "call:offer", "data": Offer }
+  | { "event": "call:answer", "data": Answer }
+  | { "event": "call:ice-candidate", "data": IceCandidate }
+);
+
+/** What went wrong, for clients to act on. */
+export type ServerErrorCode = "bad_request" | "invalid_phone" | "unauthorized" | "forbidden" | "destination_not_allowed" | "not_found" | "conflict" | "too_large" | "rate_limited" | "upstream_failed" | "unavailable";
 
 /** A client's frame is named by its action. */
 export type Action = keyof Actions;
 
-/** A frame from a client. */
-export interface Frame<A extends Action = Action> {
-  action: A;
-  /** Comes back in the answer. */
-  id?: string | number;
-  data: Actions[A];
-}
-
-/** What every event of a call has. */
-export interface OfCall {
-  bookingId: string;
-  callId: string;
-  /** Counts the call's changes: whoever has seen a higher one ignores the frame. */
-  version: number;
-}
-
-/** `call:incoming`, `call:ringing`. */
-export interface Rings extends OfCall {
-  callerId: string;
-  callerName: string;
-  receiverId: string;
-  receiverName: string;
-  serviceName: string;
-  /** Until when it rings, RFC 3339. */
-  expiresAt: string;
-  /** What the caller said of media. */
-  media?: unknown;
-}
-
-/** `call:accepted`. */
-export interface Accepted extends OfCall {
-  receiverId: string;
-}
-
-/** `call:rejected`. */
-export interface Rejected extends OfCall {
-  reason: EndReason;
-}
-
-/** `call:ended`. */
-export interface Ended extends OfCall {
-  /** Seconds from accept to end. */
-  duration: number;
-  /** A user's id, or `server`. */
-  endedBy: string;
-  reason: EndReason;
-}
-
-/** `call:offer`. */
-export interface Offer extends OfCall {
-  offer: RTCSessionDescriptionInit;
-  /** The user who sent it. */
-  from: string;
-}
-
-/** `call:answer`. */
-export interface Answer extends OfCall {
-  answer: RTCSessionDescriptionInit;
-  from: string;
-}
-
-/** `call:ice-candidate`. */
-export interface IceCandidate extends OfCall {
-  candidate: RTCIceCandidateInit | null | (RTCIceCandidateInit | null)[];
-  from: string;
-}
-
 /** What each event of a call says. */
-export interface CallEvents {
-  'call:incoming': Rings;
-  'call:ringing': Rings;
-  'call:accepted': Accepted;
-  'call:rejected': Rejected;
-  'call:ended': Ended;
-  'call:offer': Offer;
-  'call:answer': Answer;
-  'call:ice-candidate': IceCandidate;
-}
-
-/** What each event says. */
-export interface Events extends CallEvents {
-  joined: { userId: string };
-  pong: Record<string, never>;
-  error: { code: ErrorCode; message: string; action: string };
-}
-
-/** A frame to a client, `data` as its `event` says. */
-export type Sent<E extends keyof Events = keyof Events> = {
-  [K in E]: { event: K; id?: string | number; data: Events[K] };
-}[E];
+export type CallEvents = {
+  [E in Extract<Sent, { data: { callId: string } }> as E['event']]: E['data'];
+};

@@ -1,22 +1,15 @@
 /** What the package shows to the outside: calls, their states, their errors. */
 
+import type { EndReason, ServerErrorCode } from './frames.js';
+
+export type { EndReason };
+
 /** Where a call stands on this device. `calling` until the server rings the other party, then
  * `ringing`; where it is incoming, `ringing` means that it rings here. */
 export type CallStatus = 'idle' | 'calling' | 'ringing' | 'connecting' | 'connected' | 'ended';
 
 /** Who began the call, seen from this device. */
 export type Direction = 'outgoing' | 'incoming';
-
-/** Why a call ended: the server's words. */
-export type EndReason =
-  | 'hangup'
-  | 'rejected'
-  | 'busy'
-  | 'timeout'
-  | 'canceled'
-  | 'answered_elsewhere'
-  | 'unavailable'
-  | 'failed';
 
 /** What went wrong, in words that an app can act on. */
 export type ErrorCode =
@@ -32,15 +25,8 @@ export type ErrorCode =
   | 'media_failed'
   /** No connection to the server. */
   | 'offline'
-  /** The server's own codes. */
-  | 'bad_request'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'not_found'
-  | 'conflict'
-  | 'rate_limited'
-  | 'too_large'
-  | 'unavailable'
+  /** The server's own codes, but for those of telephone calls. */
+  | Exclude<ServerErrorCode, 'invalid_phone' | 'destination_not_allowed' | 'upstream_failed'>
   | 'unknown';
 
 /** An error as apps see it: a code to act on, a message for the developer. */

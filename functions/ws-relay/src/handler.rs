@@ -2,7 +2,7 @@ use maskline::access::config::ConfigError;
 use maskline::access::error::Error;
 use maskline::domain::ice;
 use maskline::domain::ice_servers::IcePolicy;
-use maskline::domain::signaling::{Relayed, Sent};
+use maskline::domain::signaling::{Relayed, Sent, Signal};
 use maskline::domain::time::Timestamp;
 use maskline::lambda::Start;
 use maskline::lambda::http::Response;
@@ -43,26 +43,26 @@ impl SocketFunction for Relay {
             answer,
             candidate,
         } = message.frame()?.data;
-        let (event, field, value) = match message.route() {
-            "callOffer" => ("call:offer", "offer", offer),
-            "callAnswer" => ("call:answer", "answer", answer),
-            _ => ("call:ice-candidate", "candidate", candidate),
+        let (signal, value) = match message.route() {
+            "callOffer" => (Signal::Offer, offer),
+            "callAnswer" => (Signal::Answer, answer),
+            _ => (Signal::IceCandidate, candidate),
         };
-        let value = value.ok_or_else(|| Error::field(&format!("data.{field}"), "is missing"))?;
+        let wrong = |problem| Error::field(&format!("data.{}", signal.field()), problem);
+        let value = value.ok_or_else(|| wrong("is missing"))?;
         let board = &self.switchboard;
         let end = board.other_end(&call, message.connection(), now).await?;
         // What is not a relay's address reaches nobody, whatever a client was told.
-        let passed = match (self.policy, field) {
+        let passed = match (self.policy, signal) {
             (IcePolicy::All, _) => Some(value),
-            (IcePolicy::Relay, "candidate") => ice::relay_candidate(&value),
-            (IcePolicy::Relay, _) => {
+            (IcePolicy::Relay, Signal::IceCandidate) => ice::relay_candidate(&value),
+            (IcePolicy::Relay, Signal::Offer | Signal::Answer) => {
                 let description = ice::relay_description(&value);
-                let problem = "is no session description";
-                Some(description.ok_or_else(|| Error::field(&format!("data.{field}"), problem))?)
+                Some(description.ok_or_else(|| wrong("is no session description"))?)
             }
         };
         if let Some(value) = passed {
-            let frame = Sent::relayed(event, &end.call, field, value, &end.from, &end.to.user);
+            let frame = Sent::relayed(&end.call, signal, value, &end.from, &end.to.user);
             board.relay(&end, &frame, now).await;
         }
         Ok(Response::no_content())

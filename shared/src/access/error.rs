@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::auth::TokenError;
+use crate::domain::error_code::ErrorCode;
 use crate::domain::phone::{InvalidPhone, NotDiallable};
 use crate::ports::carrier::{BadForm, Forged};
 use crate::ports::store::StoreError;
@@ -68,7 +69,7 @@ pub enum Error {
 #[derive(Serialize)]
 struct Body<'a> {
     status: &'static str,
-    code: &'static str,
+    code: ErrorCode,
     message: &'a str,
 }
 
@@ -79,19 +80,19 @@ impl Error {
     }
 
     /// HTTP status and code.
-    pub fn status(&self) -> (u16, &'static str) {
+    pub fn status(&self) -> (u16, ErrorCode) {
         match self {
-            Error::BadRequest(_) => (400, "bad_request"),
-            Error::InvalidPhone { .. } => (400, "invalid_phone"),
-            Error::Unauthorized(_) => (401, "unauthorized"),
-            Error::Forbidden(_) => (403, "forbidden"),
-            Error::DestinationNotAllowed { .. } => (403, "destination_not_allowed"),
-            Error::NotFound(_) => (404, "not_found"),
-            Error::Conflict(_) => (409, "conflict"),
-            Error::TooLarge(_) => (413, "too_large"),
-            Error::RateLimited { .. } => (429, "rate_limited"),
-            Error::UpstreamFailed(_) => (502, "upstream_failed"),
-            Error::Unavailable(_) | Error::Busy { .. } => (503, "unavailable"),
+            Error::BadRequest(_) => (400, ErrorCode::BadRequest),
+            Error::InvalidPhone { .. } => (400, ErrorCode::InvalidPhone),
+            Error::Unauthorized(_) => (401, ErrorCode::Unauthorized),
+            Error::Forbidden(_) => (403, ErrorCode::Forbidden),
+            Error::DestinationNotAllowed { .. } => (403, ErrorCode::DestinationNotAllowed),
+            Error::NotFound(_) => (404, ErrorCode::NotFound),
+            Error::Conflict(_) => (409, ErrorCode::Conflict),
+            Error::TooLarge(_) => (413, ErrorCode::TooLarge),
+            Error::RateLimited { .. } => (429, ErrorCode::RateLimited),
+            Error::UpstreamFailed(_) => (502, ErrorCode::UpstreamFailed),
+            Error::Unavailable(_) | Error::Busy { .. } => (503, ErrorCode::Unavailable),
         }
     }
 

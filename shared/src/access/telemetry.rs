@@ -52,7 +52,7 @@ pub struct Answered<'a> {
     pub status: Option<u16>,
     /// How it ended: `ok`, or the error's code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<&'static str>,
+    pub code: Option<&'a str>,
     /// How long it took, milliseconds.
     pub ms: f64,
 }

@@ -55,6 +55,7 @@ impl FromStr for AppCallId {
 
 /// Why a call is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(rename = "EndReason"))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// One of the two hung up.

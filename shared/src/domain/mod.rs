@@ -3,6 +3,7 @@
 pub mod app_call;
 pub mod booking;
 pub mod call;
+pub mod error_code;
 pub mod ice;
 pub mod ice_servers;
 pub mod limit;

@@ -1,10 +1,14 @@
-//! Frames of the WebSocket API: what clients send, and what they are sent.
+//! Frames of the WebSocket API: what clients send, and what they are sent. The client
+//! package's types are generated from them (`client_types.rs`).
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+#[cfg(test)]
+use ts_rs::TS;
 
 use super::app_call::{AppCall, Notice, Reason};
 use super::booking::{BookingId, Role};
+use super::error_code::ErrorCode;
 use super::time::{self, Timestamp};
 
 /// How the owner of a tag goes by towards a visitor of it.
@@ -49,9 +53,11 @@ impl From<FrameId> for Value {
 
 /// Which call a frame is about: the one of that id, else the booking's newest.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct CallRef {
     /// The booking.
+    #[cfg_attr(test, ts(as = "String"))]
     pub booking_id: BookingId,
     /// The call in it.
     #[serde(default)]
@@ -60,6 +66,7 @@ pub struct CallRef {
 
 /// What a client says of itself: `join`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Join {
     /// Must be the token's subject.
@@ -72,17 +79,21 @@ pub struct Join {
 
 /// `callInitiate`. Who calls whom comes from the token and the booking.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Initiate {
     /// The booking.
+    #[cfg_attr(test, ts(as = "String"))]
     pub booking_id: BookingId,
     /// What the receiver is told of media, as it is.
     #[serde(default)]
+    #[cfg_attr(test, ts(optional, type = "unknown"))]
     pub media: Option<Value>,
 }
 
 /// `callReject`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Reject {
     /// The call.
@@ -95,6 +106,7 @@ pub struct Reject {
 
 /// `callOffer`, `callAnswer`, `callIceCandidate`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(TS), ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct Relayed {
     /// The call.
@@ -102,34 +114,259 @@ pub struct Relayed {
     pub call: CallRef,
     /// An SDP offer.
     #[serde(default)]
+    #[cfg_attr(test, ts(optional, type = "RTCSessionDescriptionInit"))]
     pub offer: Option<Value>,
     /// An SDP answer.
     #[serde(default)]
+    #[cfg_attr(test, ts(optional, type = "RTCSessionDescriptionInit"))]
     pub answer: Option<Value>,
     /// An ICE candidate, or several.
     #[serde(default)]
+    #[cfg_attr(
+        test,
+        ts(optional, type = "RTCIceCandidateInit | RTCIceCandidateInit[]")
+    )]
     pub candidate: Option<Value>,
+}
+
+/// What every event of a call has.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct OfCall {
+    /// The booking.
+    #[cfg_attr(test, ts(as = "String"))]
+    pub booking_id: BookingId,
+    /// The call in it.
+    pub call_id: String,
+    /// Counts the call's changes: whoever has seen a higher one ignores the frame.
+    pub version: u64,
+}
+
+impl OfCall {
+    fn new(call: &AppCall) -> Self {
+        OfCall {
+            booking_id: call.booking.clone(),
+            call_id: call.id().to_string(),
+            version: call.version,
+        }
+    }
+}
+
+/// `call:incoming`, `call:ringing`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS), ts(optional_fields))]
+#[serde(rename_all = "camelCase")]
+pub struct Rings {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// Who calls.
+    pub caller_id: String,
+    /// Their name.
+    pub caller_name: String,
+    /// Who is called.
+    pub receiver_id: String,
+    /// Their name.
+    pub receiver_name: String,
+    /// What was booked.
+    pub service_name: String,
+    /// Until when it rings, RFC 3339.
+    pub expires_at: String,
+    /// What the caller said of media, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "unknown"))]
+    pub media: Option<Value>,
+}
+
+/// `call:accepted`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// Who accepted.
+    pub receiver_id: String,
+}
+
+/// `call:rejected`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Rejected {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// `rejected` or `busy`.
+    pub reason: Reason,
+}
+
+/// `call:ended`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// Seconds from accept to end.
+    pub duration: u32,
+    /// A user's id, or `server`.
+    pub ended_by: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// `call:offer`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Offer {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// An SDP offer.
+    #[cfg_attr(test, ts(type = "RTCSessionDescriptionInit"))]
+    pub offer: Value,
+    /// The user who sent it.
+    pub from: String,
+}
+
+/// `call:answer`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Answer {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// An SDP answer.
+    #[cfg_attr(test, ts(type = "RTCSessionDescriptionInit"))]
+    pub answer: Value,
+    /// The user who sent it.
+    pub from: String,
+}
+
+/// `call:ice-candidate`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct IceCandidate {
+    /// The call.
+    #[serde(flatten)]
+    pub call: OfCall,
+    /// An ICE candidate, or several; null where there are no more.
+    #[cfg_attr(
+        test,
+        ts(type = "RTCIceCandidateInit | null | (RTCIceCandidateInit | null)[]")
+    )]
+    pub candidate: Value,
+    /// The user who sent it.
+    pub from: String,
+}
+
+/// `joined`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Joined {
+    /// The token's subject.
+    pub user_id: String,
+}
+
+/// `error`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Refused {
+    /// What to act on.
+    pub code: ErrorCode,
+    /// What went wrong, for the developer.
+    pub message: String,
+    /// The action of the frame that led to it.
+    pub action: String,
+}
+
+/// What a frame to a client says, by its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(tag = "event", content = "data")]
+pub enum Event {
+    /// The connection's user is known.
+    #[serde(rename = "joined")]
+    Joined(Joined),
+    /// The answer to `ping`.
+    #[serde(rename = "pong")]
+    Pong {},
+    /// A frame was not taken; the connection stays.
+    #[serde(rename = "error")]
+    Error(Refused),
+    /// A call rings here.
+    #[serde(rename = "call:incoming")]
+    Incoming(Rings),
+    /// A call rings there.
+    #[serde(rename = "call:ringing")]
+    Ringing(Rings),
+    /// The call runs.
+    #[serde(rename = "call:accepted")]
+    Accepted(Accepted),
+    /// The receiver declined.
+    #[serde(rename = "call:rejected")]
+    Rejected(Rejected),
+    /// The call is over, for this device at least.
+    #[serde(rename = "call:ended")]
+    Ended(Ended),
+    /// From the other device.
+    #[serde(rename = "call:offer")]
+    Offer(Offer),
+    /// From the other device.
+    #[serde(rename = "call:answer")]
+    Answer(Answer),
+    /// From the other device.
+    #[serde(rename = "call:ice-candidate")]
+    IceCandidate(IceCandidate),
+}
+
+/// What devices send each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// `callOffer`, `call:offer`
+    Offer,
+    /// `callAnswer`, `call:answer`
+    Answer,
+    /// `callIceCandidate`, `call:ice-candidate`
+    IceCandidate,
+}
+
+impl Signal {
+    /// The field that holds it, in what comes and in what goes.
+    pub fn field(self) -> &'static str {
+        match self {
+            Signal::Offer => "offer",
+            Signal::Answer => "answer",
+            Signal::IceCandidate => "candidate",
+        }
+    }
 }
 
 /// A frame to a client.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(TS))]
 pub struct Sent {
-    /// Its name.
-    pub event: &'static str,
+    /// What it says.
+    #[serde(flatten)]
+    pub event: Event,
     /// The `id` of the frame that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "string | number"))]
     pub id: Option<FrameId>,
-    /// What it says.
-    pub data: Value,
+}
+
+impl From<Event> for Sent {
+    /// A frame that answers none.
+    fn from(event: Event) -> Self {
+        Sent { event, id: None }
+    }
 }
 
 impl Sent {
-    /// A frame that answers none.
-    pub fn new(event: &'static str, data: Value) -> Self {
-        let id = None;
-        Sent { event, id, data }
-    }
-
     /// The same as the answer to a frame.
     #[must_use]
     pub fn answering(mut self, id: Option<&FrameId>) -> Self {
@@ -139,96 +376,99 @@ impl Sent {
 
     /// `joined`
     pub fn joined(user: &str) -> Self {
-        Self::new("joined", json!({"userId": user}))
+        let user_id = user.to_owned();
+        Event::Joined(Joined { user_id }).into()
     }
 
     /// `pong`
     pub fn pong() -> Self {
-        Self::new("pong", json!({}))
+        Event::Pong {}.into()
     }
 
     /// `error`
-    pub fn error(code: &str, message: &str, action: &str) -> Self {
-        let data = json!({"code": code, "message": message, "action": action});
-        Self::new("error", data)
+    pub fn error(code: ErrorCode, message: String, action: String) -> Self {
+        let refused = Refused {
+            code,
+            message,
+            action,
+        };
+        Event::Error(refused).into()
     }
 
     /// A notice about a call, in words, to the user `to`. Each carries the call's version:
     /// frames overtake each other, and a client ignores one that is older than what it has
     /// seen.
-    pub fn notice(call: &AppCall, notice: Notice, to: &str, now: Timestamp) -> Self {
-        let known_as = |user| known_as(call, user, to);
-        let mut data = json!({
-            "bookingId": call.booking,
-            "callId": call.id().to_string(),
-            "version": call.version,
-        });
-        let mut add = |name: &str, value: Value| data[name] = value;
+    pub fn notice(about: &AppCall, notice: Notice, to: &str, now: Timestamp) -> Self {
+        let call = OfCall::new(about);
+        let known_as = |user| known_as(about, user, to).to_owned();
         let event = match notice {
-            Notice::Incoming | Notice::Ringing => {
-                add("callerId", json!(known_as(&call.caller.user)));
-                add("callerName", json!(call.caller.name));
-                add("receiverId", json!(known_as(&call.receiver.user)));
-                add("receiverName", json!(call.receiver.name));
-                add("serviceName", json!(call.service_name));
-                add("expiresAt", json!(time::rfc3339(call.ring_until)));
-                let media = call.media.as_deref().map(serde_json::from_str::<Value>);
-                if let Some(Ok(media)) = media {
-                    add("media", media);
-                }
-                match notice {
-                    Notice::Incoming => "call:incoming",
-                    _ => "call:ringing",
-                }
-            }
+            Notice::Incoming => Event::Incoming(rings(about, to)),
+            Notice::Ringing => Event::Ringing(rings(about, to)),
             Notice::Accepted => {
-                add("receiverId", json!(known_as(&call.receiver.user)));
-                "call:accepted"
+                let receiver_id = known_as(&about.receiver.user);
+                Event::Accepted(Accepted { call, receiver_id })
             }
             Notice::Rejected => {
-                let reason = call.end.as_ref().map(|end| end.reason);
-                add("reason", json!(reason.unwrap_or(Reason::Rejected)));
-                "call:rejected"
+                let reason = about.end.as_ref().map(|end| end.reason);
+                let reason = reason.unwrap_or(Reason::Rejected);
+                Event::Rejected(Rejected { call, reason })
             }
-            Notice::AnsweredElsewhere => {
-                add("duration", json!(0));
-                add("endedBy", json!(known_as(&call.receiver.user)));
-                add("reason", json!(Reason::AnsweredElsewhere));
-                "call:ended"
-            }
+            Notice::AnsweredElsewhere => Event::Ended(Ended {
+                call,
+                duration: 0,
+                ended_by: known_as(&about.receiver.user),
+                reason: Reason::AnsweredElsewhere,
+            }),
             Notice::Ended => {
-                let end = call.end(now);
-                let duration = end.as_ref().map_or(0, |end| call.duration(end));
+                let end = about.end(now);
                 let by = end.as_ref().and_then(|end| end.by.as_deref());
-                add("duration", json!(duration));
-                add("endedBy", json!(by.map_or("server", known_as)));
-                add(
-                    "reason",
-                    json!(end.map_or(Reason::Failed, |end| end.reason)),
-                );
-                "call:ended"
+                Event::Ended(Ended {
+                    call,
+                    duration: end.as_ref().map_or(0, |end| about.duration(end)),
+                    ended_by: by.map_or_else(|| "server".to_owned(), known_as),
+                    reason: end.as_ref().map_or(Reason::Failed, |end| end.reason),
+                })
             }
         };
-        Self::new(event, data)
+        event.into()
     }
 
     /// What the user `from`'s device sends the device of the user `to`, as it is.
-    pub fn relayed(
-        event: &'static str,
-        call: &AppCall,
-        field: &str,
-        value: Value,
-        from: &str,
-        to: &str,
-    ) -> Self {
-        let mut data = json!({
-            "bookingId": call.booking,
-            "callId": call.id().to_string(),
-            "version": call.version,
-            "from": known_as(call, from, to),
-        });
-        data[field] = value;
-        Self::new(event, data)
+    pub fn relayed(about: &AppCall, signal: Signal, value: Value, from: &str, to: &str) -> Self {
+        let call = OfCall::new(about);
+        let from = known_as(about, from, to).to_owned();
+        let event = match signal {
+            Signal::Offer => Event::Offer(Offer {
+                call,
+                offer: value,
+                from,
+            }),
+            Signal::Answer => Event::Answer(Answer {
+                call,
+                answer: value,
+                from,
+            }),
+            Signal::IceCandidate => Event::IceCandidate(IceCandidate {
+                call,
+                candidate: value,
+                from,
+            }),
+        };
+        event.into()
+    }
+}
+
+fn rings(call: &AppCall, to: &str) -> Rings {
+    let media = call.media.as_deref().map(serde_json::from_str);
+    Rings {
+        call: OfCall::new(call),
+        caller_id: known_as(call, &call.caller.user, to).to_owned(),
+        caller_name: call.caller.name.clone(),
+        receiver_id: known_as(call, &call.receiver.user, to).to_owned(),
+        receiver_name: call.receiver.name.clone(),
+        service_name: call.service_name.clone(),
+        expires_at: time::rfc3339(call.ring_until),
+        media: media.and_then(Result::ok),
     }
 }
 
@@ -245,6 +485,8 @@ fn known_as<'a>(call: &AppCall, party: &'a str, to: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
     use crate::domain::app_call::{Act, Device, Times};
     use crate::domain::booking::{Booking, Status};
@@ -313,7 +555,7 @@ mod tests {
             "visitor-1" => "asha-the-owner",
             _ => "visitor-1",
         };
-        let relayed = Sent::relayed("call:offer", call, "offer", json!("sdp"), other, to);
+        let relayed = Sent::relayed(call, Signal::Offer, json!("sdp"), other, to);
         let frames = notices.into_iter().chain([relayed]);
         frames.map(|frame| serde_json::to_string(&frame).unwrap())
     }
@@ -341,9 +583,9 @@ mod tests {
                 for frame in frames(&call, to) {
                     assert!(!frame.contains("\"owner\""), "{frame}");
                 }
-                let ringing = Sent::notice(&call, Notice::Ringing, to, NOW);
-                assert_eq!(ringing.data["callerId"], call.caller.user);
-                assert_eq!(ringing.data["receiverId"], call.receiver.user);
+                let ringing = json!(Sent::notice(&call, Notice::Ringing, to, NOW));
+                assert_eq!(ringing["data"]["callerId"], call.caller.user);
+                assert_eq!(ringing["data"]["receiverId"], call.receiver.user);
             }
         }
     }

@@ -322,7 +322,7 @@ async fn answer<F: Function>(function: &F, event: LambdaEvent<http::Event>) -> R
             tracing::info!(
                 function = F::NAME,
                 request_id,
-                code = error.status().1,
+                code = %error.status().1,
                 "refused"
             );
         }

@@ -53,7 +53,7 @@ pub trait SocketFunction: Sized + 'static {
     fn refuse(&self, message: &Message, error: &Error) -> impl Future<Output = Response> {
         async move {
             let (code, action) = (error.status().1, message.action());
-            let frame = Sent::error(code, &error.message(), &action);
+            let frame = Sent::error(code, error.message(), action);
             let frame = frame.answering(message.id().as_ref());
             if let Some(deliver) = self.deliver() {
                 // A client that is gone needs no error.
@@ -100,22 +100,24 @@ async fn answer<F: SocketFunction>(function: &F, event: LambdaEvent<Event>) -> R
     let request_id = event.context.request_id;
     let message = Message::from(event.payload);
     let (response, code) = match within_limits(function.handle(&message)).await {
-        Ok(response) => (response, "ok"),
+        Ok(response) => (response, None),
         Err(error) => {
             if error.is_internal() {
                 tracing::error!(function = F::NAME, request_id, %error, "failed");
             }
-            (function.refuse(&message, &error).await, error.status().1)
+            let response = function.refuse(&message, &error).await;
+            (response, Some(error.status().1))
         }
     };
+    let word = code.map_or_else(|| "ok".to_owned(), |code| code.to_string());
     let answered = Answered {
         function: F::NAME,
         request_id: &request_id,
         status: None,
-        code: Some(code),
+        code: Some(&word),
         ms: telemetry::milliseconds_since(started),
     };
-    let went_well = code == "ok" && answered.ms < SLOW_MS;
+    let went_well = code.is_none() && answered.ms < SLOW_MS;
     telemetry::answered(&answered, went_well);
     response
 }

@@ -11,6 +11,7 @@
 //! | the queue | logged; the deadline counts at the next read |
 
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::{join, try_join};
 
 use crate::access::error::Error;
@@ -290,7 +291,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     async fn post(&self, to: &Device, frame: &Sent) -> Posted {
         let posted = self.deliver.post(&to.connection, frame).await;
         if let Posted::Failed(cause) = &posted {
-            tracing::warn!(cause, event = frame.event, "a frame was not sent");
+            let frame = json!(frame);
+            tracing::warn!(
+                cause,
+                event = frame["event"].as_str(),
+                "a frame was not sent"
+            );
         }
         posted
     }

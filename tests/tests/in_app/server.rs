@@ -3,7 +3,7 @@
 
 use maskline::access::error::Error;
 use maskline::domain::app_call::{Act, AppCall, Device, Reason, Times};
-use maskline::domain::signaling::{CallRef, FrameId, Sent};
+use maskline::domain::signaling::{CallRef, FrameId, Sent, Signal};
 use maskline::lambda::switchboard::{Initiate, Switchboard};
 use maskline::ports::deadlines::Question;
 use maskline::ports::delivery::Deliver;
@@ -52,7 +52,7 @@ impl Server {
         if let Err(error) = self.handle(connection, &id, request).await {
             self.net
                 .note(|| format!("{connection} {request:?}: {error}"));
-            let frame = Sent::error(error.status().1, &error.message(), "simulated");
+            let frame = Sent::error(error.status().1, error.message(), "simulated".to_owned());
             self.board
                 .deliver
                 .post(connection, &frame.answering(Some(&id)))
@@ -89,9 +89,9 @@ impl Server {
             Request::Relay(about) => {
                 let now = self.net.clock();
                 let end = board.other_end(about, connection, now).await?;
-                let (event, value) = ("call:offer", json!({"type": "offer"}));
-                let frame =
-                    Sent::relayed(event, &end.call, "offer", value, &end.from, &end.to.user);
+                let offer = json!({"type": "offer"});
+                let (from, to) = (&end.from, &end.to.user);
+                let frame = Sent::relayed(&end.call, Signal::Offer, offer, from, to);
                 board.relay(&end, &frame, now).await;
                 return Ok(());
             }
