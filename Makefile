@@ -242,7 +242,10 @@ BENCH_NODE := infra/bench/node
 
 # Two builds, because built together the bench's features would leak into the functions.
 .PHONY: bench
-bench: tag-script $(BENCH_NODE)/dist/status/bootstrap ## Measure the release build: sizes, start-up, invocations, store requests, cost
+bench: build-dev $(CLIENT_READY) $(BENCH_NODE)/dist/status/bootstrap ## Measure the release build: sizes, start-up, invocations, store requests, cost; and the client
+	rm -f target/client-*.json
+	npm run --silent size --prefix $(CLIENT)
+	npm run --silent frames --prefix $(CLIENT)
 	cargo build --release --locked $(FUNCTIONS:%=--package %)
 	cargo build --release --locked --package maskline-bench
 	@target/release/maskline-bench

@@ -1,5 +1,6 @@
 /** Calls between real WebRTC stacks, through the real server. */
 
+import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { CallSnapshot, Clock } from '../src/types.js';
 import { type Device, type Peculiarities, becomes, device, until } from './devices.js';
@@ -8,6 +9,10 @@ import { type Booking, type Party, type Stack, startStack } from './stack.js';
 
 /** What a call on a plain network may cost, each way. */
 const FRAMES = 12;
+const OF_CONNECTIONS = ['join', 'joined', 'ping', 'pong'];
+/** The frames of both sides of each plain call, for `make bench`. */
+const plainCalls: { sent: number; received: number }[] = [];
+const FOR_BENCH = new URL('../../../target/client-frames.json', import.meta.url);
 
 let stack: Stack;
 const toClose: { close(): void }[] = [];
@@ -15,7 +20,10 @@ const toClose: { close(): void }[] = [];
 beforeAll(async () => {
   stack = await startStack({ APP_RING_SECONDS: '4', ICE_POLICY: 'all' });
 });
-afterAll(() => stack.stop());
+afterAll(async () => {
+  await stack.stop();
+  if (plainCalls.length > 0) writeFileSync(FOR_BENCH, JSON.stringify(plainCalls));
+});
 afterEach(() => toClose.splice(0).forEach((one) => one.close()));
 
 async function online(booking: Booking, party: Party, how?: Peculiarities): Promise<Device> {
@@ -100,6 +108,11 @@ test.each(['asha', 'ravi'] as const)('two talk, hear each other, and %s hangs up
     expect(one.sent.length).toBeLessThanOrEqual(FRAMES);
     expect(one.received.length).toBeLessThanOrEqual(FRAMES);
   }
+  const both = (way: 'sent' | 'received') => {
+    const names = [...asha[way], ...ravi[way]];
+    return names.filter((name) => !OF_CONNECTIONS.includes(name)).length;
+  };
+  plainCalls.push({ sent: both('sent'), received: both('received') });
 });
 
 test('a muted microphone is silent until it is not', async () => {

@@ -1,11 +1,12 @@
 //! `make bench`: what the functions of the release build weigh, how fast they start
 //! and answer, what they ask of the store, how long a relayed frame takes, and what a
-//! phone call and an in-app call cost on AWS.
+//! phone call and an in-app call cost on AWS; then what the client package weighs and sends.
 //!
 //! Every function of the template is measured; one without an event here is an
 //! error. The table goes to standard output, the same as JSON to `target/bench.json`.
 //! Functions named on the command line are measured alone, and `--quick` in fewer rounds.
 
+mod client;
 mod cost;
 mod error;
 mod measure;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use maskline_local::lambda::default_functions_dir;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use client::Client;
 use cost::PRICES;
 use error::Error;
 use measure::{Bench, Figures, Rounds};
@@ -114,6 +116,7 @@ async fn run(rounds: Rounds, only: &[String]) -> Result<(), Error> {
         print!("{}", report::table(&figures?));
         return Ok(());
     }
+    let client = Client::read(Path::new(ROOT))?;
     let world = World::start(&template, &functions_dir, Purpose::Counting).await?;
     let counts = Counts::take(&world).await;
     world.stop().await;
@@ -124,7 +127,15 @@ async fn run(rounds: Rounds, only: &[String]) -> Result<(), Error> {
         means,
         rounds,
     };
-    let report = report(&bench, counts, &functions_dir, load, throttled_share).await;
+    let report = report(
+        &bench,
+        client,
+        counts,
+        &functions_dir,
+        load,
+        throttled_share,
+    )
+    .await;
     world.stop().await;
     let report = report?;
     print!("{report}");
@@ -195,6 +206,7 @@ async fn measure_some(
 
 async fn report(
     bench: &Bench<'_>,
+    client: Client,
     counts: Counts,
     functions_dir: &Path,
     load: String,
@@ -229,6 +241,8 @@ async fn report(
         let frames = (frames * bench.rounds.warm / ROUNDS.warm).max(2);
         latency.push(world.latency(at_once, frames).await?);
     }
+    let mut targets = report::targets(&functions, &counts.store, &calls);
+    targets.extend(client.targets());
     Ok(Report {
         measured_at: jiff::Timestamp::now()
             .strftime("%Y-%m-%d %H:%M UTC")
@@ -238,13 +252,14 @@ async fn report(
         throttle: bench.means.describe(),
         throttled_share,
         rounds: bench.rounds,
-        targets: report::targets(&functions, &counts.store, &calls),
+        targets,
         functions,
         node,
         store: counts.store,
         calls,
         latency,
         processes: PROCESSES,
+        client,
         prices: PRICES,
     })
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use crate::client::Client;
 use crate::cost::{
     Bill, DYNAMODB_MS, POST_MS, PRICES, Prices, REQUESTS_A_MESSAGE, Usage, gb_seconds,
 };
@@ -44,6 +45,8 @@ pub struct Report {
     pub latency: Vec<Latency>,
     /// How many processes a function could have meanwhile.
     pub processes: usize,
+    /// The client package.
+    pub client: Client,
     /// The prices.
     pub prices: Prices,
     /// What was aimed at.
@@ -110,6 +113,19 @@ pub struct Target {
     pub limit: f64,
     /// Whether it is.
     pub met: bool,
+}
+
+impl Target {
+    /// One that is met up to the limit.
+    pub fn at_most(what: &str, worst: &str, figure: f64, limit: f64) -> Self {
+        Self {
+            what: what.into(),
+            worst: worst.into(),
+            figure,
+            limit,
+            met: figure <= limit,
+        }
+    }
 }
 
 impl Call {
@@ -220,13 +236,9 @@ pub fn targets(functions: &[Figures], store: &[Step], calls: &[Call]) -> Vec<Tar
     for (what, limit, counts) in by_step {
         let counted = steps.clone().filter(|step| counts(step));
         if let Some(step) = counted.max_by_key(|step| step.requests) {
-            targets.push(Target {
-                what: what.into(),
-                worst: format!("{}, {}", step.function, step.what),
-                figure: step.requests as f64,
-                limit: limit as f64,
-                met: step.requests <= limit,
-            });
+            let worst = format!("{}, {}", step.function, step.what);
+            let (figure, limit) = (step.requests as f64, limit as f64);
+            targets.push(Target::at_most(what, &worst, figure, limit));
         }
     }
     use Kind::{App, Phone};
@@ -299,6 +311,7 @@ impl fmt::Display for Report {
             call.write(out)?;
         }
         self.latency(out)?;
+        write!(out, "{}", self.client)?;
         writeln!(
             out,
             "Prices: {}. Compute: as measured warm at 128 MB, {DYNAMODB_MS} ms for each DynamoDB request, and\n\
@@ -524,14 +537,16 @@ fn steps_table(steps: &[Step]) -> Table<11> {
 
 /// Text in columns as wide as they need to be. A column of nothing but zeros is left out.
 #[derive(Debug)]
-struct Table<const N: usize>(Vec<[String; N]>);
+pub struct Table<const N: usize>(Vec<[String; N]>);
 
 impl<const N: usize> Table<N> {
-    fn new(head: [&str; N]) -> Self {
+    /// One with that head.
+    pub fn new(head: [&str; N]) -> Self {
         Self(vec![head.map(str::to_owned)])
     }
 
-    fn row(&mut self, cells: [String; N]) {
+    /// Adds a row.
+    pub fn row(&mut self, cells: [String; N]) {
         self.0.push(cells);
     }
 }
