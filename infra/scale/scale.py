@@ -91,6 +91,9 @@ def limits(kinds):
         return calls_a_second / BURST / BUSY_HOUR * 3600
 
     found = [
+        (2 / 2 / (MINUTES * 60) / BUSY_HOUR * 3600 / BURST, "phone",
+         "Twilio carries 2 calls at the same time for accounts (upgraded since 2026-02-03) without an approved business profile, and a masked call is two",
+         "have the profile approved before the launch: then there is no such limit"),
         (day(1 / ASKED_FOR), "phone",
          "Twilio places 1 call a second that is asked for by its API, and queues the others",
          "ask Twilio for more calls a second; nothing changes here"),
@@ -125,6 +128,11 @@ def limits(kinds):
 def first(found, below, up_to):
     """What breaks first between two sizes, of each kind."""
     return [limit for limit in found if below < limit[0] <= up_to]
+
+
+def rounded(value):
+    """To two digits: the assumptions are no better."""
+    return float(f"{value:.2g}")
 
 
 def number(value):
@@ -167,7 +175,7 @@ def breaking(found):
         if not here:
             lines.append("Nothing breaks.")
         for at, kind, what, change in here:
-            lines.append(f"- **From {round(at, -3):,.0f} {KINDS[kind]} a day**: {what}. To change: {change}.")
+            lines.append(f"- **From {rounded(at):,.0f} {KINDS[kind]} a day**: {what}. To change: {change}.")
         below = day
     later = first(found, below, float("inf"))
     lines += ["", "### Beyond", ""]

@@ -38,7 +38,7 @@ def test_every_secret_has_its_rotation():
 
 def test_every_target_and_anchor_is_there():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    used = set(re.findall(r"make ([a-z-]+)", PAGE))
+    used = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", PAGE))
     assert used and used <= targets, used - targets
     headings = re.findall(r"^#+ (.*)$", PAGE, re.M)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
