@@ -41,8 +41,12 @@ pub fn world() -> &'static World {
 /// that with the template's policies.
 pub fn usage() -> Usage {
     static USAGE: OnceLock<Usage> = OnceLock::new();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/permissions.tsv");
-    USAGE.get_or_init(|| Usage::new(file)).clone()
+    USAGE.get_or_init(|| Usage::new(usage_file())).clone()
+}
+
+/// The file that they note it in.
+pub fn usage_file() -> &'static str {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/permissions.tsv")
 }
 
 /// Options with rate limits that no test reaches.

@@ -27,6 +27,7 @@ mod missed_calls;
 mod privacy;
 mod published_keys;
 mod push;
+mod rare_paths;
 mod signature;
 mod socket_auth;
 mod tag_page;
