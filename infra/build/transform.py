@@ -3,7 +3,9 @@ translator, and prints it as JSON; on standard error, how much of CloudFormation
 takes. Without an account: policies are taken by their names."""
 
 import json
+import os
 import pathlib
+import re
 import sys
 
 from samtranslator.public.translator import ManagedPolicyLoader
@@ -29,6 +31,8 @@ class NoPolicies(ManagedPolicyLoader):
 
 def transformed():
     """The template as CloudFormation gets it."""
+    # ARNs differ by region only in their partition.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = yaml_parse(TEMPLATE.read_text())
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -37,22 +41,31 @@ def transformed():
     return transform(template, {}, NoPolicies())
 
 
+def shown_secrets(template):
+    """Parameters whose names say that they are secret, and that are shown all the same."""
+    parameters = template["Parameters"].items()
+    secrets = [name for name, _ in parameters if re.search("Secret|Token", name)]
+    shown = [name for name in secrets if template["Parameters"][name].get("NoEcho") is not True]
+    outputs = json.dumps(template["Outputs"])
+    return shown + [name for name in secrets if re.search(rf"\b{name}\b", outputs)]
+
+
 def main():
     template = transformed()
     text = json.dumps(template, indent=1)
-    problems = []
+    problems = [f"the secret {name} is shown" for name in shown_secrets(template)]
     for section, most in LIMITS.items():
         count = len(template.get(section, {}))
         print(f"{section}: {count} of {most}", file=sys.stderr)
         if count > most:
-            problems.append(section)
+            problems.append(f"too many {section}")
     for what, size in [("template.yaml", TEMPLATE.stat().st_size), ("transformed", len(json.dumps(template)))]:
         print(f"{what}: {size} of {MOST_BYTES} bytes", file=sys.stderr)
         if size > MOST_BYTES:
-            problems.append(what)
+            problems.append(f"{what} is too large")
     print(text)
     if problems:
-        sys.exit(f"more than CloudFormation takes: {', '.join(problems)}")
+        sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":
