@@ -18,7 +18,9 @@
 //! one thread, which is what keeps them here.
 //!
 //! Each line of a metric costs its bytes, each combination of dimensions a custom metric:
-//! both are few on purpose.
+//! both are few on purpose. A phone call's three lines, which are logged anyway, are 650
+//! bytes longer by it; an in-app call has three lines of 1,200 bytes together, where it had
+//! none: 0.3 and 0.6 dollars of log for a million calls, at 0.5 dollars a GB.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
