@@ -221,8 +221,8 @@ def page(figures):
         "",
         "DynamoDB takes 1,000 write units and 3,000 read units a second for one key.",
         "",
-        f"- **A tag's line.** Each call writes its record {phone['writeUnits'] - 1} times under the tag's own key: "
-        f"{1000 // (phone['writeUnits'] - 1)} calls a second",
+        f"- **A tag's line.** Each call writes its record {phone['writeUnits'] - 1:g} times under the tag's own key: "
+        f"{1000 // (phone['writeUnits'] - 1):g} calls a second",
         "  to one tag at most, and fewer begin at once: each takes the first free number by a conditional",
         "  write, and gives up (an apology, or 503) where it lost for too long. Nothing else is shared",
         "  between tags. A number that everybody calls should be several tags.",
