@@ -24,7 +24,7 @@ const built = await build({
 const script = built.outputFiles[0].text;
 
 const PAGE = `<main><h1>Van</h1>
-<div class="telephone"><a class="call" id="phone" href="tel:+14155550111">Call the owner</a>
+<div class="telephone"><a class="call" id="phone" href="tel:+14155550111">Call (masked)</a>
 <p>Hint</p></div>
 <div id="web" data-visits="/t/van/visits" hidden>
 <button class="call web" type="button">Call in the browser</button>
@@ -112,7 +112,7 @@ test('nothing is offered where there can be no call', () => {
 test('a call from the click to the end', async () => {
   load();
   assert.equal(document.getElementById('web').hidden, false);
-  assert.deepEqual(seen(), ['Call the owner', 'Call in the browser']);
+  assert.deepEqual(seen(), ['Call (masked)', 'Call in the browser']);
   await press('Call in the browser');
   assert.deepEqual(calls, ['POST /t/van/visits', 'connect', 'call visit:1', 'initiate']);
   const [client] = clients;
@@ -132,7 +132,7 @@ test('a call from the click to the end', async () => {
   assert.equal(mute.getAttribute('aria-pressed'), 'true');
 
   client.becomes({ status: 'ended', reason: 'hangup' });
-  assert.deepEqual(seen(), ['Call the owner', 'Call in the browser']);
+  assert.deepEqual(seen(), ['Call (masked)', 'Call in the browser']);
   assert.deepEqual([said(), focused()], ['The call has ended.', 'Call in the browser']);
 });
 
@@ -140,7 +140,7 @@ test('where nobody picks up, the telephone comes first; then everything is as be
   load();
   await press('Call in the browser');
   clients[0].becomes({ status: 'ended', direction: 'outgoing', reason: 'timeout' });
-  assert.equal(focused(), 'Call the owner');
+  assert.equal(focused(), 'Call (masked)');
   const order = [...document.getElementById('web').children].map((one) => one.id || one.className);
   assert.deepEqual(order.slice(0, 3), ['', 'telephone', 'call web']);
   // Again: another visit, and the first client is gone.
@@ -149,7 +149,7 @@ test('where nobody picks up, the telephone comes first; then everything is as be
   assert.ok(calls.includes('close'));
   clients[1].becomes({ status: 'ended', reason: 'hangup', acceptedAt: 1 });
   assert.equal(document.querySelector('.telephone').parentNode.localName, 'main');
-  assert.deepEqual(seen(), ['Call the owner', 'Call in the browser']);
+  assert.deepEqual(seen(), ['Call (masked)', 'Call in the browser']);
 });
 
 test('the owner calls back', async () => {
@@ -178,11 +178,11 @@ test('given up before there is a visit', async () => {
 test('no visit', async () => {
   const refused = (status, headers) => () => new Response('{}', { status, headers });
   for (const [refuse, words, next] of [
-    [refused(429, { 'retry-after': '42' }), /42 seconds/, 'Call the owner'],
+    [refused(429, { 'retry-after': '42' }), /42 seconds/, 'Call (masked)'],
     [refused(404), /cannot be reached any more/, 'Call in the browser'],
-    [refused(503), /Something went wrong/, 'Call the owner'],
-    [() => Promise.reject(new TypeError('Failed to fetch')), /no connection/, 'Call the owner'],
-    [() => new Response('<html>', { status: 201 }), /no connection/, 'Call the owner'],
+    [refused(503), /Something went wrong/, 'Call (masked)'],
+    [() => Promise.reject(new TypeError('Failed to fetch')), /no connection/, 'Call (masked)'],
+    [() => new Response('<html>', { status: 201 }), /no connection/, 'Call (masked)'],
   ]) {
     answer = refuse;
     load();

@@ -77,7 +77,7 @@ pub fn call(tag: &Tag, shared_number: &PhoneNumber) -> String {
         &format!(
             r#"<h1{size}><bdi>{label}</bdi></h1>
 <p>Need to reach the owner?</p>
-<div><a class="call" id="phone" href="{link}">{ICON}Call the owner</a>{hint}</div>
+<div><a class="call" id="phone" href="{link}">{ICON}Call (masked)</a>{hint}</div>
 <div id="web" data-visits="/t/{code}/visits" hidden>
 <button class="call web" type="button">{MICROPHONE}Call in the browser</button>
 <p role="status">Free of charge, over the internet.</p>

@@ -65,7 +65,7 @@ test('a visitor without a microphone rings nobody', async (t) => {
   const visitor = await Person.visiting(t, stack, OWNER.tag, { microphone: 'NotAllowedError' });
   await visitor.press('Call in the browser');
   await visitor.screen.getByText(/^The microphone is blocked/).waitFor();
-  await visitor.screen.getByRole('link', { name: 'Call the owner' }).waitFor();
+  await visitor.screen.getByRole('link', { name: 'Call (masked)' }).waitFor();
   await visitor.looksAt('tag-page-NotAllowedError');
   assert.deepEqual(owner.callFrames(), []);
 });
@@ -79,7 +79,7 @@ test('with the owner out of reach, the page offers the phone call, and that one 
   );
   await visitor.isQuiet();
   await visitor.looksAt('tag-page-phone-instead');
-  const offered = visitor.screen.getByRole('link', { name: 'Call the owner' });
+  const offered = visitor.screen.getByRole('link', { name: 'Call (masked)' });
   assert.equal(await offered.evaluate((link) => link === document.activeElement), true);
   const dialled = (await offered.getAttribute('href')) ?? '';
 
