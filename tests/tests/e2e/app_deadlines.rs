@@ -58,6 +58,8 @@ async fn a_hang_up_counts_after_its_connection_is_gone() {
     let ended = receiver.event("call:ended").await;
     assert_eq!(ended["reason"], "hangup", "{ended}");
     assert_eq!(ended["endedBy"], booking.user, "{ended}");
+    // After it was accepted (2), and the caller was known to be gone (3).
+    assert_eq!(ended["version"], 4, "{ended}");
 }
 
 /// The booking has one row of that status, and a new call can start.

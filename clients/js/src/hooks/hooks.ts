@@ -1,6 +1,6 @@
 import { useCallback, useMemo, useSyncExternalStore } from 'react';
 
-import { isLive } from '../call.js';
+import { idle, isLive } from '../call.js';
 import { isIncoming } from '../screen/view.js';
 import type { Call, CallSnapshot, ConnectionStatus, Maskline } from '../types.js';
 import { useClient } from './provider.js';
@@ -60,7 +60,7 @@ export function useConnection(options: { client?: Maskline } = {}): ConnectionSt
 /** A call's snapshot; `idle` where pages are rendered on a server. */
 export function useSnapshot(call: Call): CallSnapshot {
   const subscribe = useCallback((listener: () => void) => call.subscribe(listener), [call]);
-  const onServer = useMemo(() => idle(call.bookingId), [call]);
+  const onServer = useMemo(() => idle(call.bookingId).snapshot, [call]);
   return useSyncExternalStore(
     subscribe,
     () => call.getSnapshot(),
@@ -105,21 +105,9 @@ export function subscribeToCalls(client: Maskline | undefined, listener: () => v
 
 function nothing(): void {}
 
-function idle(bookingId: string): CallSnapshot {
-  return {
-    bookingId,
-    status: 'idle',
-    duration: 0,
-    muted: false,
-    reconnecting: false,
-    audioBlocked: false,
-    video: false,
-  };
-}
-
 /** What stands for a call while there is no client. */
 function noCall(bookingId: string): Call {
-  const snapshot = idle(bookingId);
+  const { snapshot } = idle(bookingId);
   const refuse = () => Promise.reject(new Error('Maskline: there is no client yet'));
   return {
     bookingId,

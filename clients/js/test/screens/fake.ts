@@ -1,5 +1,6 @@
 /** A client whose calls the test moves by hand, and which remembers what was asked of it. */
 
+import { idle } from '../../src/call.js';
 import type { Call, CallSnapshot, Maskline } from '../../src/types.js';
 
 export class FakeCall implements Call {
@@ -11,15 +12,7 @@ export class FakeCall implements Call {
     readonly bookingId: string,
     private readonly changed: () => void,
   ) {
-    this.snapshot = {
-      bookingId,
-      status: 'idle',
-      duration: 0,
-      muted: false,
-      reconnecting: false,
-      audioBlocked: false,
-      video: false,
-    };
+    this.snapshot = idle(bookingId).snapshot;
   }
 
   /** Moves the call. */
