@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Cable } from '../support/cable.js';
 import { Person, hearEachOther, talk } from '../support/person.js';
 import { impatientStack, plainStack } from '../support/shared.js';
 import type { Stack } from '../support/stack.js';
@@ -192,9 +193,18 @@ test('a page that is closed while it rings there lets other devices ring on', as
 
 test('both call at once, and it is one call', async (t) => {
   const stack = await plainStack();
-  const [asha, ravi] = await pair(t, stack);
+  const cable = await Cable.to(stack.socketUrl);
+  t.after(() => cable.remove());
+  const asha = await Person.at(t, stack, 'user', { socketUrl: cable.url });
+  const ravi = await Person.at(t, stack, 'provider', { socketUrl: cable.url });
   const before = (await stack.calls()).length;
-  await both(asha, ravi, (person) => person.call());
+  // Neither hears of the other's call before their own is under way.
+  cable.hold();
+  await both(asha, ravi, async (person) => {
+    await person.call();
+    await until('their call is sent', () => person.callFrames().length > 0);
+  });
+  cable.letThrough();
   await both(asha, ravi, (person) => person.sees('Connected'));
   await hearEachOther(asha, ravi);
   assert.equal(asha.callId(), ravi.callId());

@@ -6,6 +6,8 @@ import { type Server, type Socket, connect, createServer } from 'node:net';
 export class Cable {
   private whole = true;
   private readonly ends = new Set<Socket>();
+  /** The pages' ends, and where what they send goes. */
+  private readonly ways = new Map<Socket, Socket>();
 
   private constructor(
     private readonly server: Server,
@@ -35,6 +37,15 @@ export class Cable {
     this.whole = true;
   }
 
+  /** Keeps what the pages send from now on, until it is let through. */
+  hold(): void {
+    this.ways.forEach((far, near) => near.unpipe(far));
+  }
+
+  letThrough(): void {
+    this.ways.forEach((far, near) => near.pipe(far));
+  }
+
   async remove(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.server.close(resolve));
@@ -43,6 +54,7 @@ export class Cable {
   private join(near: Socket, open: () => Socket): void {
     if (!this.whole) return void near.destroy();
     const far = open();
+    this.ways.set(near, far);
     for (const [end, other] of [
       [near, far],
       [far, near],
@@ -52,6 +64,7 @@ export class Cable {
       end.on('error', () => end.destroy());
       end.on('close', () => {
         this.ends.delete(end);
+        this.ways.delete(end);
         other.destroy();
       });
     }
