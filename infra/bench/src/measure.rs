@@ -15,7 +15,7 @@ use zip::write::SimpleFileOptions;
 
 use crate::error::Error;
 use crate::stats::Spread;
-use crate::throttle::Means;
+use crate::throttle::{Means, cpu_time};
 use crate::world::{Event, World};
 
 /// Invocations before those that count as warm.
@@ -58,8 +58,12 @@ pub struct Figures {
     pub first_throttled: Spread,
     /// How many of those processes had to wait for CPU time.
     pub first_waited: usize,
+    /// CPU time of a fresh process's first event, at full speed.
+    pub first_cpu: Spread,
     /// Later events.
     pub warm: Spread,
+    /// CPU time of later events.
+    pub warm_cpu: Spread,
     /// Later events under the quota.
     pub warm_throttled: Spread,
     /// Resident memory after the warm invocations.
@@ -109,13 +113,15 @@ impl Bench<'_> {
         let mut events = events.iter();
         let function = || Function::new(program.clone(), host.clone());
 
-        let (mut start, mut first) = (Vec::new(), Vec::new());
+        let (mut start, mut first, mut first_cpu) = (Vec::new(), Vec::new(), Vec::new());
         for event in events.by_ref().take(cold) {
             let function = function()?;
             let began = Instant::now();
             function.boot().await?;
             start.push(millis(began));
+            let used = cpu_millis(&function)?;
             first.push(timed(event, &function).await?);
+            first_cpu.push(cpu_millis(&function)? - used);
             function.stop().await;
         }
 
@@ -136,9 +142,11 @@ impl Bench<'_> {
         for event in events.by_ref().take(WARM_UP) {
             timed(event, &function).await?;
         }
-        let mut warm_times = Vec::new();
+        let (mut warm_times, mut warm_cpu) = (Vec::new(), Vec::new());
         for event in events.by_ref().take(warm) {
+            let used = cpu_millis(&function)?;
             warm_times.push(timed(event, &function).await?);
+            warm_cpu.push(cpu_millis(&function)? - used);
         }
         let resident_bytes = resident(pid(&function)?)?;
         let held = self.means.hold(pid(&function)?, plan.memory_mb);
@@ -163,7 +171,9 @@ impl Bench<'_> {
             first: Spread::of(first),
             first_throttled: Spread::of(first_throttled),
             first_waited,
+            first_cpu: Spread::of(first_cpu),
             warm: Spread::of(warm_times),
+            warm_cpu: Spread::of(warm_cpu),
             warm_throttled: Spread::of(throttled_times),
             resident_bytes,
         })
@@ -182,6 +192,12 @@ async fn timed(event: &Event, function: &Arc<Function>) -> Result<f64, Error> {
 
 fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
+}
+
+/// CPU time that the function's process has used so far.
+fn cpu_millis(function: &Function) -> Result<f64, Error> {
+    let used = cpu_time(pid(function)?).map_err(Error::io("the CPU time"))?;
+    Ok(used.as_secs_f64() * 1000.0)
 }
 
 fn pid(function: &Function) -> Result<u32, Error> {

@@ -257,7 +257,7 @@ fn watch(pid: u32, quota: Duration, stop: &AtomicBool, stopped: &AtomicU64) -> i
 }
 
 /// The CPU time that all threads of a process have used.
-fn cpu_time(pid: u32) -> io::Result<Duration> {
+pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     let mut nanos = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread that has just ended takes its figure with it.
