@@ -131,21 +131,22 @@ async fn a_thousand_calls() {
                 .await;
             let seen = tap.take();
             // A process that starts warms its connection up first, which the tap sees, too.
-            let seen = &seen[seen.len() - 4..];
+            let expected: &[_] = match page {
+                1 => &["GetItem", "Query", "Query"],
+                _ => &["GetItem", "Query", "Query", "Query"],
+            };
+            let seen = &seen[seen.len() - expected.len()..];
             let operations: Vec<_> = seen.iter().map(|seen| seen.operation.as_str()).collect();
-            assert_eq!(
-                operations,
-                ["GetItem", "Query", "Query", "Query"],
-                "page {page}"
-            );
+            assert_eq!(operations, expected, "page {page}");
             costs.push(seen.iter().map(|seen| seen.units).sum::<f64>());
         }
         println!(
             "history, {limit} a page: {costs:?} read units on the first, middle and last page"
         );
         assert!(costs[0] > 0.0);
+        // The first page tells which call is the newest by itself.
         assert!(
-            costs.iter().all(|cost| *cost == costs[0]),
+            costs[1] == costs[2] && costs[0] <= costs[1],
             "{limit} a page: {costs:?}"
         );
     }

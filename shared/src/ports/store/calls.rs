@@ -5,6 +5,7 @@
 //! history is one range of `seq`, whatever its depth, and a call costs one write.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -245,7 +246,8 @@ impl Calls {
     }
 
     /// Page `page`, from 1, of `limit` calls each. Every page costs the same range
-    /// reads: the newest call, the oldest that has not expired, the page.
+    /// reads: the newest call, the oldest that has not expired, the page; the first one,
+    /// which begins with the newest call, one less.
     pub async fn page(
         &self,
         line: &Line,
@@ -262,11 +264,12 @@ impl Calls {
             calls: Vec::new(),
             total,
         };
-        let (newest, first) = try_join!(self.edge(line, 0, false), self.edge(line, 0, true))?;
-        let (Some(newest), Some(first)) = (newest, first) else {
+        let top = if page == 1 { limit } else { 1 };
+        let newest = self.newest(line, 0..=u64::MAX, top);
+        let (mut top, first) = try_join!(newest, self.oldest(line, 0))?;
+        let (Some(newest), Some(first)) = (top.first().map(|call| call.seq), first) else {
             return Ok(nothing(0));
         };
-        let newest = newest.seq;
         let Some(oldest) = self.oldest_live(line, first, newest, cutoff).await? else {
             return Ok(nothing(0));
         };
@@ -275,26 +278,40 @@ impl Calls {
         if skipped >= total {
             return Ok(nothing(total));
         }
-        let last = newest - skipped;
-        let first = oldest.max((last + 1).saturating_sub(limit));
+        let calls = if page == 1 {
+            top.retain(|call| call.seq >= oldest);
+            top
+        } else {
+            let last = newest - skipped;
+            let first = oldest.max((last + 1).saturating_sub(limit));
+            self.newest(line, first..=last, limit).await?
+        };
+        Ok(Page { calls, total })
+    }
+
+    /// Of the calls with these numbers, the newest `limit`, newest first.
+    async fn newest(
+        &self,
+        line: &Line,
+        seqs: RangeInclusive<u64>,
+        limit: u64,
+    ) -> Result<Vec<PhoneCall>, StoreError> {
         let answer = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("line = :line AND seq BETWEEN :first AND :last")
             .expression_attribute_values(":line", text(line.as_str()))
-            .expression_attribute_values(":first", number(first))
-            .expression_attribute_values(":last", number(last))
+            .expression_attribute_values(":first", number(*seqs.start()))
+            .expression_attribute_values(":last", number(*seqs.end()))
             .scan_index_forward(false)
             .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(&error))?;
         let calls = serde_dynamo::from_items(answer.items.unwrap_or_default());
-        Ok(Page {
-            calls: calls.map_err(|_| MALFORMED)?,
-            total,
-        })
+        calls.map_err(|_| MALFORMED)
     }
 
     /// The first call that has not expired. Calls expire in the order of their
@@ -324,7 +341,7 @@ impl Calls {
             } else {
                 halfway
             };
-            match self.edge(line, probe, true).await? {
+            match self.oldest(line, probe).await? {
                 Some(mark) if mark.expired(cutoff) => low = mark.seq + 1,
                 Some(mark) => {
                     found = Some(mark.seq);
@@ -337,8 +354,8 @@ impl Calls {
         Ok(found)
     }
 
-    /// Of the calls from `from` on, the first or the last.
-    async fn edge(&self, line: &Line, from: u64, first: bool) -> Result<Option<Mark>, StoreError> {
+    /// Of the calls from number `from` on, the oldest.
+    async fn oldest(&self, line: &Line, from: u64) -> Result<Option<Mark>, StoreError> {
         let answer = self
             .client
             .query()
@@ -347,7 +364,6 @@ impl Calls {
             .expression_attribute_values(":line", text(line.as_str()))
             .expression_attribute_values(":from", number(from))
             .projection_expression(Mark::ATTRIBUTES)
-            .scan_index_forward(first)
             .consistent_read(true)
             .limit(1)
             .send()
