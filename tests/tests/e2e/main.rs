@@ -28,6 +28,7 @@ mod privacy;
 mod published_keys;
 mod push;
 mod rare_paths;
+mod rotation;
 mod signature;
 mod socket_auth;
 mod tag_page;
