@@ -43,6 +43,7 @@ pub struct Connect {
     calls_per_caller: Limit,
     wrong_extensions: Limit,
     allowed_countries: Vec<Country>,
+    machine_detection: bool,
     times: CallTimes,
 }
 
@@ -70,6 +71,7 @@ impl Function for Connect {
             calls_per_caller: env.limit("LIMIT_CALLS_PER_CALLER")?,
             wrong_extensions: env.limit("LIMIT_WRONG_EXTENSIONS")?,
             allowed_countries: env.allowed_countries()?,
+            machine_detection: env.machine_detection()?,
             times: CallTimes::from_env(env)?,
         })
     }
@@ -235,6 +237,7 @@ impl Connect {
             caller_id,
             ring_timeout: self.times.ring_timeout,
             time_limit: self.times.time_limit,
+            machine_detection: self.machine_detection,
             status_url: format!("{}?call={id}", self.status_url),
             dial_status_url: format!("{}?call={id}", self.dial_status_url),
         })

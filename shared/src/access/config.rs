@@ -123,6 +123,19 @@ impl Env {
         url.ok_or(ConfigError { name, problem })
     }
 
+    /// MACHINE_DETECTION: whether the carrier is asked what has answered, `on` or `off`.
+    pub fn machine_detection(&self) -> Result<bool, ConfigError> {
+        let name = "MACHINE_DETECTION";
+        match self.required(name)? {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err(ConfigError {
+                name,
+                problem: "must be on or off",
+            }),
+        }
+    }
+
     /// A rate limit, like `5/60`: five times in sixty seconds.
     pub fn limit(&self, name: &'static str) -> Result<Limit, ConfigError> {
         let problem = "is not of the form TIMES/SECONDS, a day at most";

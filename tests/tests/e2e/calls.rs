@@ -1,7 +1,7 @@
 //! Whole calls, placed by the simulated carrier.
 
 use maskline_carrier::{CallPlan, CallStatus, OwnerDoes, Transcript};
-use maskline_tests::{TestTag, World, own_number, world};
+use maskline_tests::{TestTag, World, own_number, unlimited, world};
 use serde_json::{Value, json};
 
 const VISITOR: &str = "+14155550123";
@@ -105,6 +105,17 @@ async fn every_end_has_its_own_status() {
         let heard = transcript.visitor.heard.join(" | ");
         assert!(heard.contains(visitor_hears), "{does:?}: {heard}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_machine_detection_a_voicemail_is_an_answer() {
+    let world = World::start_aside(unlimited().with("MACHINE_DETECTION", "off"));
+    let tag = world.new_tag().await;
+    let voicemail = |plan: &mut CallPlan| plan.owner.does = OwnerDoes::Voicemail;
+    let (transcript, entry) = call(&world, &tag, voicemail).await;
+    assert_eq!(entry["status"], "completed", "{transcript:#?}");
+    assert!(entry["answeredAt"].is_string());
+    assert!(entry["duration"].as_u64() > Some(0));
 }
 
 #[tokio::test]

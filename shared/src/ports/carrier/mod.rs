@@ -200,6 +200,8 @@ pub struct Bridge {
     pub ring_timeout: u32,
     /// How long the call may last, seconds.
     pub time_limit: u32,
+    /// Whether the carrier tells a machine that answers from a person.
+    pub machine_detection: bool,
     /// Where the owner's leg reports.
     pub status_url: String,
     /// Where the end of the dial is reported.

@@ -197,6 +197,7 @@ fn dial(bridge: &Bridge) -> Dial {
         number: Number {
             e164: bridge.owner.expose().to_owned(),
             status_callback: bridge.status_url.clone(),
+            machine_detection: bridge.machine_detection,
         },
     }
 }

@@ -38,6 +38,7 @@ pub struct Dial {
 pub struct Number {
     pub e164: String,
     pub status_callback: String,
+    pub machine_detection: bool,
 }
 
 const VOICE: (&str, &str) = ("language", "en-US");
@@ -97,17 +98,19 @@ fn say(writer: &mut Writer<Vec<u8>>, words: &str) -> std::io::Result<()> {
 
 /// The result of machine detection goes where the leg's progress goes.
 fn number(writer: &mut Writer<Vec<u8>>, number: &Number) -> std::io::Result<()> {
-    writer
+    let events = "initiated ringing answered completed";
+    let mut element = writer
         .create_element("Number")
         .with_attribute(("statusCallback", number.status_callback.as_str()))
-        .with_attribute((
-            "statusCallbackEvent",
-            "initiated ringing answered completed",
-        ))
-        .with_attribute(("statusCallbackMethod", "POST"))
-        .with_attribute(("machineDetection", "Enable"))
-        .with_attribute(("amdStatusCallback", number.status_callback.as_str()))
-        .with_attribute(("amdStatusCallbackMethod", "POST"))
+        .with_attribute(("statusCallbackEvent", events))
+        .with_attribute(("statusCallbackMethod", "POST"));
+    if number.machine_detection {
+        element = element
+            .with_attribute(("machineDetection", "Enable"))
+            .with_attribute(("amdStatusCallback", number.status_callback.as_str()))
+            .with_attribute(("amdStatusCallbackMethod", "POST"));
+    }
+    element
         .write_text_content(BytesText::new(&number.e164))
         .map(drop)
 }
@@ -116,9 +119,8 @@ fn number(writer: &mut Writer<Vec<u8>>, number: &Number) -> std::io::Result<()> 
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_bridge() {
-        let text = write(&[Twiml::Dial(Dial {
+    fn bridge(machine_detection: bool) -> String {
+        write(&[Twiml::Dial(Dial {
             caller_id: "+14155550100".into(),
             timeout: 30,
             time_limit: 3600,
@@ -126,8 +128,14 @@ mod tests {
             number: Number {
                 e164: "+919876543210".into(),
                 status_callback: "https://x/status?call=a.1".into(),
+                machine_detection,
             },
-        })]);
+        })])
+    }
+
+    #[test]
+    fn a_bridge() {
+        let text = bridge(true);
         assert_eq!(
             text,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>\
@@ -139,6 +147,10 @@ mod tests {
              amdStatusCallback=\"https://x/status?call=a.1\" amdStatusCallbackMethod=\"POST\">\
              +919876543210</Number></Dial></Response>"
         );
+        let detection = " machineDetection=\"Enable\" \
+            amdStatusCallback=\"https://x/status?call=a.1\" amdStatusCallbackMethod=\"POST\"";
+        assert_eq!(bridge(false), text.replace(detection, ""));
+        assert_ne!(bridge(false), text);
     }
 
     #[test]
