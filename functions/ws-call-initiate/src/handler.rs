@@ -15,6 +15,7 @@ use maskline::ports::push::{IncomingCall, Push};
 use maskline::ports::store::Table;
 use maskline::ports::store::bookings::Bookings;
 use maskline::ports::store::tags::Tags;
+use tokio::join;
 
 /// The most that `media` may hold, bytes of JSON.
 const MAX_MEDIA: usize = 200;
@@ -61,9 +62,13 @@ impl SocketFunction for InitiateRoute {
             let problem = format_args!("must be at most {MAX_MEDIA} bytes of JSON");
             return Err(Error::field("data.media", problem));
         }
-        let by = self.switchboard.device(message.connection()).await?;
-        let booking = self.bookings.get(&frame.data.booking_id, now).await?;
-        let booking = booking.ok_or(Error::NotFound("booking"))?;
+        let (by, booking) = join!(
+            self.switchboard.device(message.connection()),
+            self.bookings.get(&frame.data.booking_id, now)
+        );
+        // Who is not known is told nothing of bookings.
+        let by = by?;
+        let booking = booking?.ok_or(Error::NotFound("booking"))?;
         let caller = booking.role_of(&by.user);
         let caller = caller.ok_or(Error::Forbidden("you are not a party of this booking"))?;
         if let Some(why) = booking.closed(now) {
