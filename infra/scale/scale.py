@@ -1,4 +1,5 @@
-"""Writes docs/scale.md: what happens at 100, 10 thousand and 10 million calls a day.
+"""Writes docs/scale.md: what happens at 100, 10 thousand and 10 million calls a day, and what three
+teams pay.
 
 What a call uses is measured: by `make bench` (target/bench.json) where that was run here, else as
 in figures.json, which the last run that was kept left. Everything else is an assumption or a quota
@@ -7,12 +8,14 @@ that stands below, with its source.
 
 import json
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = ROOT / "target" / "bench.json"
 FIGURES = ROOT / "infra" / "scale" / "figures.json"
 PAGE = ROOT / "docs" / "scale.md"
+TEMPLATE = ROOT / "template.yaml"
 
 DAYS = (100, 10_000, 10_000_000)
 DAYS_A_MONTH = 30
@@ -29,6 +32,18 @@ ASKED_FOR = 0.5
 MINUTES = 3
 # Twilio's list prices in the US, dollars a minute: in, and out.
 TWILIO_IN, TWILIO_OUT = 0.0085, 0.0140
+# Its machine detection, dollars a call; and a US number, dollars a month.
+TWILIO_DETECTION, TWILIO_NUMBER = 0.0075, 1.15
+# CloudWatch, dollars a month: a metric that an alarm looks at, a dashboard, a custom metric.
+ALARM_METRIC, DASHBOARD, CUSTOM_METRIC = 0.10, 3.00, 0.30
+# Metrics in the functions' log lines, by name and dimensions, if each occurs: shared/src/access/metrics.rs.
+LOGGED_METRICS = 22
+# Who, phone and in-app calls a day, virtual numbers.
+TEAMS = (
+    ("a car park with tags", 50, 0, 1),
+    ("a chain of workshops", 1_000, 1_000, 3),
+    ("a marketplace", 20_000, 50_000, 20),
+)
 # As infra/bench/src/cost.rs has it.
 LAMBDA_GB_SECOND = 0.0000133334
 FUNCTION_GB = 0.125
@@ -166,6 +181,44 @@ def table(kind):
     return lines
 
 
+def watching():
+    """What alarms, dashboards and metrics cost a month, whatever the calls."""
+    resources = re.split(r"\n  (?=\w)", TEMPLATE.read_text())
+
+    def of(kind):
+        return [one for one in resources if f"\n    Type: AWS::{kind}\n" in one]
+
+    looked_at = sum(max(1, one.count("MetricStat:")) for one in of("CloudWatch::Alarm"))
+    metrics = LOGGED_METRICS + len(of("Logs::MetricFilter"))
+    return looked_at * ALARM_METRIC + len(of("CloudWatch::Dashboard")) * DASHBOARD + metrics * CUSTOM_METRIC
+
+
+def teams(kinds):
+    """The bills of three teams."""
+    lines = [row("", *(name for name, *_ in TEAMS)), row("---", *("---:" for _ in TEAMS))]
+
+    def add(what, value, write=dollars):
+        lines.append(row(what, *(write(value(*team)) for _, *team in TEAMS)))
+
+    def calls(phone, app, _):
+        return (phone * kinds["phone"]["dollars"] + app * kinds["app"]["dollars"]) / 1e6 * DAYS_A_MONTH
+
+    def minutes(phone, _, __):
+        return phone * DAYS_A_MONTH * MINUTES * (TWILIO_IN + TWILIO_OUT)
+
+    def rest(phone, _, numbers):
+        return phone * DAYS_A_MONTH * TWILIO_DETECTION + numbers * TWILIO_NUMBER
+
+    add("phone calls a day", lambda phone, *_: phone, lambda value: f"{value:,}")
+    add("in-app calls a day", lambda _, app, __: app, lambda value: f"{value:,}")
+    add("AWS: calls", calls)
+    add("AWS: alarms, dashboard, metrics", lambda *_: watching())
+    add("Twilio: minutes", minutes)
+    add("Twilio: machine detection, numbers", rest)
+    add("together, a month", lambda *team: calls(*team) + watching() + minutes(*team) + rest(*team))
+    return lines
+
+
 def breaking(found):
     lines = []
     below = 0
@@ -212,6 +265,14 @@ def page(figures):
         "",
         *table(kinds["app"]),
         "",
+        "## What three teams pay a month",
+        "",
+        "Each in-app call opens its sockets anew. Metrics are billed by the hours in which they occur: the line",
+        "with them says the most. `MachineDetection` `off` spares Twilio's price for it. TURN servers are not",
+        "in it.",
+        "",
+        *teams(kinds),
+        "",
         "## What breaks first, and what to change",
         "",
         "Sizes are of one kind of call alone; with both, add up what they use.",
@@ -242,7 +303,8 @@ def page(figures):
         "[DynamoDB](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html),",
         "[SQS](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html),",
         "[Twilio's calls a second](https://help.twilio.com/articles/223180028) and",
-        "[prices](https://www.twilio.com/en-us/voice/pricing/us).",
+        "[prices](https://www.twilio.com/en-us/voice/pricing/us),",
+        "[CloudWatch's prices](https://aws.amazon.com/cloudwatch/pricing/).",
         "",
     ]
     return "\n".join(lines)

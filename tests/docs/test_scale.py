@@ -60,3 +60,10 @@ def test_what_breaks_moves_with_the_figures():
     assert [at for at, _, what, _ in scale.limits(heavier) if "10,000 requests" in what] < requests
     assert found == sorted(found)
     assert len(scale.first(found, 0, 100)) == 1 and not scale.first(found, 0, 60)
+
+
+def test_watching_is_counted_in_the_template():
+    # 18 alarms, some of several metrics, a dashboard, and the metrics themselves.
+    assert 3 + 18 * 0.1 + 22 * 0.3 < scale.watching() < 25
+    sums = scale.teams(FIGURES["kinds"])
+    assert [line.count("|") for line in sums] == [5] * len(sums)
