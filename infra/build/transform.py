@@ -1,7 +1,10 @@
 """Turns template.yaml into the CloudFormation template that AWS makes of it, with SAM's own
 translator, and prints it as JSON; on standard error, how much of CloudFormation's limits it
-takes. Without an account: policies are taken by their names."""
+takes. Without an account: policies are taken by their names.
 
+SAM works some parameters into what it makes, so it is given those that are deployed with."""
+
+import argparse
 import json
 import os
 import pathlib
@@ -29,16 +32,18 @@ class NoPolicies(ManagedPolicyLoader):
         return self._policy_map
 
 
-def transformed():
-    """The template as CloudFormation gets it."""
+def transformed(parameters, arch):
+    """The template as CloudFormation gets it, deployed with those parameters besides the
+    defaults, for functions built for that architecture."""
     # ARNs differ by region only in their partition.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = yaml_parse(TEMPLATE.read_text())
+    template["Globals"]["Function"]["Architectures"] = [arch]
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             # What `sam package` puts there.
             resource["Properties"]["CodeUri"] = {"Bucket": "code", "Key": resource["Properties"]["CodeUri"]}
-    return transform(template, {}, NoPolicies())
+    return transform(template, parameters, NoPolicies())
 
 
 def shown_secrets(template):
@@ -50,8 +55,17 @@ def shown_secrets(template):
     return shown + [name for name in secrets if re.search(rf"\b{name}\b", outputs)]
 
 
+def arguments():
+    parser = argparse.ArgumentParser(description="Turns template.yaml into what CloudFormation gets of it.")
+    parser.add_argument("--parameters", type=pathlib.Path, help="a JSON object of values, by parameter")
+    parser.add_argument("--arch", default="arm64")
+    return parser.parse_args()
+
+
 def main():
-    template = transformed()
+    asked = arguments()
+    parameters = json.loads(asked.parameters.read_text()) if asked.parameters else {}
+    template = transformed(parameters, asked.arch)
     text = json.dumps(template, indent=1)
     problems = [f"the secret {name} is shown" for name in shown_secrets(template)]
     for section, most in LIMITS.items():

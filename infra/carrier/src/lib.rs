@@ -56,6 +56,9 @@ pub struct Settings {
     pub auth_token: String,
     /// Where an incoming call's first TwiML comes from.
     pub voice_url: String,
+    /// Scheme, host and port that webhooks are sent to, whatever host their URLs name, which
+    /// they are signed for all the same: what stands in for AWS has AWS's names, and no DNS.
+    pub gateway: Option<String>,
 }
 
 impl fmt::Debug for Settings {
@@ -64,6 +67,7 @@ impl fmt::Debug for Settings {
             .field("account_sid", &self.account_sid)
             .field("auth_token", &"***")
             .field("voice_url", &self.voice_url)
+            .field("gateway", &self.gateway)
             .finish()
     }
 }
@@ -74,6 +78,9 @@ pub enum SettingsError {
     /// The voice URL is not an absolute http or https URL.
     #[error("voice_url must be an absolute http or https URL")]
     VoiceUrl,
+    /// The gateway is not an absolute http or https URL.
+    #[error("gateway must be an absolute http or https URL")]
+    Gateway,
     /// The HTTP client could not be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Http(#[from] reqwest::Error),
@@ -87,20 +94,24 @@ pub struct Carrier {
     sender: Arc<Sender>,
 }
 
+fn web_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
 impl Carrier {
     /// A carrier for one account.
     ///
     /// # Errors
-    /// When the voice URL is not usable or the HTTP client cannot be set up.
+    /// When a URL is not usable or the HTTP client cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let voice_url = Url::parse(&settings.voice_url).map_err(|_| SettingsError::VoiceUrl)?;
-        if !matches!(voice_url.scheme(), "http" | "https") {
-            return Err(SettingsError::VoiceUrl);
-        }
+        let voice_url = web_url(&settings.voice_url).ok_or(SettingsError::VoiceUrl)?;
+        let gateway = settings.gateway.as_deref();
+        let gateway = gateway.map(|url| web_url(url).ok_or(SettingsError::Gateway));
         Ok(Self {
             account_sid: settings.account_sid,
             voice_url,
-            sender: Arc::new(Sender::new(settings.auth_token)?),
+            sender: Arc::new(Sender::new(settings.auth_token, gateway.transpose()?)?),
         })
     }
 

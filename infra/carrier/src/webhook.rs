@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, USER_AGENT};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 
 use crate::signature::{self, Param};
 use crate::transcript::Fault;
@@ -60,10 +60,12 @@ impl Reply {
 pub(crate) struct Sender {
     http: Client,
     pub auth_token: String,
+    /// Where requests are sent instead of to their URLs' hosts.
+    gateway: Option<Url>,
 }
 
 impl Sender {
-    pub fn new(auth_token: String) -> Result<Self, reqwest::Error> {
+    pub fn new(auth_token: String, gateway: Option<Url>) -> Result<Self, reqwest::Error> {
         // Another part of the process may have installed a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
@@ -71,7 +73,27 @@ impl Sender {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, auth_token })
+        Ok(Self {
+            http,
+            auth_token,
+            gateway,
+        })
+    }
+
+    /// A request for that URL, to where it can be reached.
+    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+        let method = match method {
+            Method::Post => reqwest::Method::POST,
+            Method::Get => reqwest::Method::GET,
+        };
+        let Some(gateway) = &self.gateway else {
+            return self.http.request(method, url.clone());
+        };
+        let mut reached = gateway.clone();
+        reached.set_path(url.path());
+        reached.set_query(url.query());
+        let request = self.http.request(method, reached);
+        request.header(HOST, url.host_str().unwrap_or_default())
     }
 
     pub async fn send(&self, webhook: &Webhook) -> Result<Reply, Fault> {
@@ -82,8 +104,7 @@ impl Sender {
         let request = match webhook.target.method {
             Method::Post => {
                 let signature = signature::sign(&self.auth_token, url.as_str(), &webhook.params);
-                self.http
-                    .post(url)
+                self.request(Method::Post, &url)
                     .header("X-Twilio-Signature", signature)
                     .header(
                         CONTENT_TYPE,
@@ -99,7 +120,8 @@ impl Sender {
                 };
                 url.set_query(Some(&query));
                 let signature = signature::sign(&self.auth_token, url.as_str(), &[]);
-                self.http.get(url).header("X-Twilio-Signature", signature)
+                self.request(Method::Get, &url)
+                    .header("X-Twilio-Signature", signature)
             }
         };
         let request = request

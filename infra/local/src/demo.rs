@@ -114,13 +114,20 @@ const OWNER: (&str, &str) = ("owner-2", "demo-bike");
 /// Puts the demo data through the HTTP API, with an admin's token. `None` where the
 /// stack cannot sign tokens, because the host application's keys are used.
 pub async fn load(stack: &Stack) -> Result<Option<Demo>, Error> {
-    let Some(signer) = Signer::new(|name| stack.value(name)) else {
+    load_at(stack.http_url(), |name| stack.value(name)).await
+}
+
+/// The same at any HTTP API; `value` gives settings by their names.
+pub async fn load_at<'a>(
+    base: &str,
+    value: impl Fn(&str) -> Option<&'a str>,
+) -> Result<Option<Demo>, Error> {
+    let Some(signer) = Signer::new(&value) else {
         return Ok(None);
     };
     let admin_token = signer.token("admin", Some("maskline:admin"))?;
     let client = http_client()?;
-    let base = stack.http_url();
-    let shared = stack.value("TWILIO_PHONE_NUMBER").unwrap_or_default();
+    let shared = value("TWILIO_PHONE_NUMBER").unwrap_or_default();
     let own = "+14155550111";
     let (owner, bike) = OWNER;
     let wanted = [
@@ -402,6 +409,28 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
     Ok(())
 }
 
+/// What the file says of a stack: where its parts are, None where there is no such part.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts<'a> {
+    /// The HTTP API, without a trailing slash.
+    pub http_url: &'a str,
+    /// The WebSocket API.
+    pub websocket_url: Option<&'a str>,
+    /// The store, where it may be asked.
+    pub store_url: Option<&'a str>,
+    /// The simulated carrier.
+    pub carrier_url: Option<&'a str>,
+    /// PUBLIC_BASE_URL.
+    pub public_base_url: Option<&'a str>,
+    /// Where an incoming call's first webhook goes.
+    pub voice_url: Option<&'a str>,
+    /// The number that tags share, E.164.
+    pub shared_number: Option<&'a str>,
+    /// The demo data.
+    pub demo: Option<&'a Demo>,
+}
+
 /// What other programs, such as `make call` and `make demo-call`, need to know of a running stack: a
 /// file that is there as long as this is.
 #[derive(Debug)]
@@ -420,18 +449,26 @@ impl StateFile {
                 target.join("maskline-local.json")
             }
         };
-        let facts = json!({
-            "httpUrl": stack.http_url(),
-            "websocketUrl": stack.websocket().map(WebSocketApi::url),
-            "storeUrl": stack.store_url(),
-            "carrierUrl": stack.carrier_url(),
-            "publicBaseUrl": stack.value("PUBLIC_BASE_URL"),
-            "voiceUrl": stack.webhook_url("ConnectUrl"),
-            "sharedNumber": stack.value("TWILIO_PHONE_NUMBER"),
-            "demo": demo,
-        });
-        write_private(&path, &format!("{facts:#}\n"))
-            .map_err(Error::io(format!("STATE_FILE {}", path.display())))?;
+        let voice_url = stack.webhook_url("ConnectUrl");
+        let facts = Facts {
+            http_url: stack.http_url(),
+            websocket_url: stack.websocket().map(WebSocketApi::url),
+            store_url: Some(stack.store_url()),
+            carrier_url: stack.carrier_url(),
+            public_base_url: stack.value("PUBLIC_BASE_URL"),
+            voice_url: voice_url.as_deref(),
+            shared_number: stack.value("TWILIO_PHONE_NUMBER"),
+            demo,
+        };
+        Self::write_at(path, &facts)
+    }
+
+    /// Writes the file there.
+    pub fn write_at(path: PathBuf, facts: &Facts<'_>) -> Result<Self, Error> {
+        let failed = |error| Error::io(format!("STATE_FILE {}", path.display()))(error);
+        let text = serde_json::to_string_pretty(facts);
+        let text = text.map_err(|error| failed(error.into()))?;
+        write_private(&path, &format!("{text}\n")).map_err(failed)?;
         Ok(Self(path))
     }
 }

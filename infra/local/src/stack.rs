@@ -360,6 +360,7 @@ impl Stack {
             voice_url: self.webhook_url("ConnectUrl").ok_or_else(|| {
                 Error::Template("the output ConnectUrl, which the carrier calls, is missing".into())
             })?,
+            gateway: None,
         })
     }
 }

@@ -76,6 +76,7 @@ impl Backend {
             account_sid: ACCOUNT.to_owned(),
             auth_token: TOKEN.to_owned(),
             voice_url: format!("{origin}/connect?v=1"),
+            gateway: None,
         });
         Self {
             shared,

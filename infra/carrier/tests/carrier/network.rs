@@ -144,6 +144,7 @@ async fn the_control_api_runs_plans_and_refuses_bad_ones() {
         auth_token: "very secret".to_owned(),
         // Nothing listens there: every call ends in an application error.
         voice_url: "http://127.0.0.1:9/connect".to_owned(),
+        gateway: None,
     };
     assert!(!format!("{settings:?}").contains("very secret"));
     // The shutdown signal is a connection, so that the test needs no channel.

@@ -33,6 +33,7 @@ impl Served {
             account_sid: ACCOUNT.to_owned(),
             auth_token: TOKEN.to_owned(),
             voice_url: backend.url("/connect"),
+            gateway: None,
         };
         let (stop, stopping) = oneshot::channel::<()>();
         let task = tokio::spawn(serve(listener, settings, async { drop(stopping.await) }));

@@ -1,0 +1,124 @@
+"""The stack on a stand-in: created through CloudFormation, what that leaves out through the API,
+and read back."""
+
+import json
+
+import botocore.exceptions
+
+import gaps
+import readback
+from template import names_used
+
+BUCKET = "code"
+TEMPLATE_KEY = "template.json"
+SECONDS_TO_CREATE = 300
+
+
+class Deployed:
+    """The resources that a stand-in has of a template."""
+
+    def __init__(self, server, template, known_gaps, borrowed=None, zips=None):
+        self.server = server
+        self.template = template
+        self.gaps = known_gaps
+        # Another stand-in's deployment, where references to what was left out lead.
+        self.borrowed = borrowed
+        self.zips = zips or {}
+        self.clients = {}
+        self.ids = {}
+        self.read = {}
+
+    def client(self, service):
+        if service not in self.clients:
+            self.clients[service] = self.server.client(service)
+        return self.clients[service]
+
+    def known(self):
+        """What its CloudFormation takes, by logical id."""
+        every = self.template.resources().items()
+        return {name: one for name, one in every if not gaps.of(self.gaps, name, one["Type"], gaps.WHOLE)}
+
+    def create(self):
+        stack_name = self.template.stack_name
+        document = self.template.document | {"Resources": self.known()}
+        if self.borrowed:
+            document = self.lend(document)
+        s3 = self.client("s3")
+        s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(document))
+        cloudformation = self.client("cloudformation")
+        cloudformation.create_stack(
+            StackName=stack_name,
+            TemplateURL=self.server.s3_url(BUCKET, TEMPLATE_KEY),
+            Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in self.template.given.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        try:
+            waiter = cloudformation.get_waiter("stack_create_complete")
+            waiter.wait(StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": SECONDS_TO_CREATE})
+        except botocore.exceptions.WaiterError as error:
+            events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
+            reasons = [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in events if "FAILED" in one["ResourceStatus"]]
+            raise RuntimeError("the stack was not created:\n" + "\n".join(reasons)) from error
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name):
+            for one in page["StackResourceSummaries"]:
+                self.ids[one["LogicalResourceId"]] = one["PhysicalResourceId"]
+        [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+        self.outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+    def lend(self, document):
+        """The document with what refers to resources that are left out replaced by what they are elsewhere."""
+        gone = set(self.template.resources()) - set(self.known())
+        text = json.dumps(document)
+        for name, attribute in {use for use in names_used(document) if use[0] in gone}:
+            value = self.borrowed.attribute(name, attribute) if attribute else self.borrowed.reference(name)
+            written = json.dumps({"Fn::GetAtt": [name, attribute]} if attribute else {"Ref": name})
+            text = text.replace(written, json.dumps(value))
+            text = text.replace("${" + ".".join(filter(None, (name, attribute))) + "}", value)
+        return json.loads(text)
+
+    def reference(self, name):
+        if name in self.ids:
+            return self.ids[name]
+        if self.borrowed:
+            return self.borrowed.reference(name)
+        raise LookupError(f"{name} was not created")
+
+    def attribute(self, name, attribute):
+        if name not in self.ids and self.borrowed:
+            return self.borrowed.attribute(name, attribute)
+        _, attributes = self.read_back(name)
+        return attributes[attribute]
+
+    def wanted(self, name):
+        return self.template.properties(name, self)
+
+    def read_back(self, name):
+        """A resource's properties and attributes as the stand-in tells them now."""
+        if name not in self.read:
+            reader = readback.READERS[self.template.document["Resources"][name]["Type"]]
+            self.read[name] = reader(self, self.ids[name], self.wanted(name))
+        return self.read[name]
+
+    def code_of(self, sha256):
+        """Where the zip with that digest was put, as a template names it."""
+        key = self.zips.get(sha256)
+        return key and {"S3Bucket": BUCKET, "S3Key": key}
+
+    def differences(self, name):
+        """Each property of a resource, and why it is not as the template has it: None where it is."""
+        if name not in self.ids:
+            return {gaps.WHOLE: "not created"}
+        self.read.pop(name, None)
+        try:
+            found, _ = self.read_back(name)
+        except (botocore.exceptions.ClientError, LookupError) as error:
+            return {gaps.WHOLE: f"cannot be read: {error}"}
+        result = {}
+        for key, value in readback.comparable(self.wanted(name)).items():
+            if key not in found:
+                result[key] = "not told"
+            elif readback.agrees(value, found[key]):
+                result[key] = None
+            else:
+                result[key] = f"{json.dumps(found[key], default=str)} instead of {json.dumps(value)}"
+        return result or {"(that it is there)": None}

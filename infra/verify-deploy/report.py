@@ -1,0 +1,140 @@
+"""What was verified where: for every resource and every property of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import gaps
+
+CLOUDFORMATION, API = "CloudFormation", "API"
+NOWHERE = "nowhere"
+
+
+@dataclass
+class Checked:
+    """A stand-in's deployment, read back and compared with the template."""
+
+    name: str
+    # How each verified property came about, by logical id, then by property.
+    verified: dict = field(default_factory=dict)
+    # The known gaps that there are, with the resources that have them.
+    met: set = field(default_factory=set)
+    problems: list = field(default_factory=list)
+
+
+def check(name, deployed):
+    """Reads every resource back, makes through the API what is known to be left out, and reads
+    that back too."""
+    checked = Checked(name)
+    resources = deployed.template.resources()
+    for logical_id, resource in resources.items():
+        check_resource(checked, deployed, logical_id, resource["Type"])
+    for gap in deployed.gaps:
+        for logical_id, resource in resources.items():
+            concerned = gap.of in (logical_id, resource["Type"])
+            if concerned and has(resource, gap.property) and (gap, logical_id) not in checked.met:
+                checked.problems.append(f"{name} does {gap.property} of {logical_id} now: take that out of gaps.py")
+    return checked
+
+
+def has(resource, prop):
+    return prop == gaps.WHOLE or prop in resource.get("Properties", {})
+
+
+def check_resource(checked, deployed, logical_id, kind):
+    made = make_up(checked, deployed, logical_id, kind)
+    whole = gaps.WHOLE in made
+    if whole:
+        make_up(checked, deployed, logical_id, kind)
+    verified = checked.verified[logical_id] = {}
+    for prop, difference in deployed.differences(logical_id).items():
+        gap = gaps.of(deployed.gaps, logical_id, kind, prop)
+        if difference is None:
+            verified[prop] = API if whole or prop in made else CLOUDFORMATION
+        elif gap is None or gap.make:
+            checked.problems.append(f"{checked.name}: {prop} of {logical_id} ({kind}): {difference}")
+
+
+def make_up(checked, deployed, logical_id, kind):
+    """Makes what is known to be left out of a resource, where that can be made."""
+    made = set()
+    for prop, difference in deployed.differences(logical_id).items():
+        gap = difference and gaps.of(deployed.gaps, logical_id, kind, prop)
+        if gap:
+            checked.met.add((gap, logical_id))
+            if gap.make:
+                gap.make(deployed, logical_id)
+                made.add(prop)
+    return made
+
+
+def unverified(template, checks):
+    """The properties that no stand-in verified, by logical id; a resource that none has is wholly so."""
+    left = {}
+    for logical_id, resource in template.resources().items():
+        verified = {prop for checked in checks for prop in checked.verified[logical_id]}
+        missing = sorted(set(resource.get("Properties", {})) - verified) if verified else [gaps.WHOLE]
+        if missing:
+            left[logical_id] = missing
+    return left
+
+
+def text(template, checks, calls):
+    resources = template.resources()
+    left = unverified(template, checks)
+    lines = ["# What was verified where", ""]
+    lines += [
+        "Every resource of the template, as SAM's translator transforms it, created on stand-ins for AWS with",
+        "every condition of the template true, read back through their APIs, and compared with the template.",
+        "*CloudFormation*: created by the stand-in's CloudFormation. *API*: created through its API, from the",
+        "same template.",
+        "",
+        "## Calls through the deployed stack",
+        "",
+        *[f"- {call}" for call in calls],
+        "",
+        "## In numbers",
+        "",
+        "| type | resources | " + " | ".join(checked.name for checked in checks) + " | nowhere |",
+        "|---|---|" + "---|" * (len(checks) + 1),
+    ]
+    for kind, count in sorted(Counter(one["Type"] for one in resources.values()).items()):
+        names = [name for name, one in resources.items() if one["Type"] == kind]
+        cells = [cell([checked.verified[name] for name in names]) for checked in checks]
+        nowhere = sorted({prop for name in names for prop in left.get(name, [])})
+        lines.append(f"| `{kind}` | {count} | " + " | ".join(cells) + f" | {', '.join(nowhere)} |")
+    lines += ["", "## Every resource, and what was read back", ""]
+    lines += ["| resource | type | " + " | ".join(checked.name for checked in checks) + " | nowhere |"]
+    lines += ["|---|---|" + "---|" * (len(checks) + 1)]
+    for name, resource in resources.items():
+        cells = [properties(checked.verified[name]) for checked in checks]
+        lines.append(f"| `{name}` | `{resource['Type']}` | " + " | ".join(cells) + f" | {', '.join(left.get(name, []))} |")
+    lines += ["", "## What the stand-ins leave out, and why", ""]
+    for checked in checks:
+        known = sorted({(gap.of, gap.property, gap.why, gap.make is not None) for gap, _ in checked.met})
+        lines += [
+            f"- {checked.name}: `{of}` {prop}: {why}{'; made through the API' if made else ''}"
+            for of, prop, why, made in known
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def cell(verified):
+    """How resources came about: by CloudFormation, but for what of them was made through the API."""
+    count = Counter(how for one in verified for how in set(one.values()))
+    by_api = sorted({prop for one in verified for prop, how in one.items() if how == API and CLOUDFORMATION in one.values()})
+    only_api = sum(set(one.values()) == {API} for one in verified)
+    parts = []
+    if count[CLOUDFORMATION]:
+        parts.append(f"{count[CLOUDFORMATION]} by CloudFormation" + (f" (by the API: {', '.join(by_api)})" if by_api else ""))
+    if only_api:
+        parts.append(f"{only_api} by the API")
+    return "; ".join(parts) or "none"
+
+
+def properties(verified):
+    parts = []
+    for how in (CLOUDFORMATION, API):
+        named = sorted(prop for prop, one in verified.items() if one == how)
+        if named:
+            parts.append(f"{how}: {', '.join(named)}")
+    return "; ".join(parts) or "no"
