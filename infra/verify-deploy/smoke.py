@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import pathlib
@@ -38,34 +39,33 @@ def calls(deployed, carrier_port, logs):
     """Makes every call; what was seen, a line each. An exception where it is not what it should be."""
     where = Addresses(deployed)
     post_frames_to(deployed, where.websocket)
-    seen = [*runs_what_was_built(deployed), *refusals(deployed, where)]
+    seen = [*every_function_starts(deployed), *refusals(deployed, where)]
     state = logs / "state.json"
     with beside(deployed, where, carrier_port, state, logs / "demo-beside.log"):
         for program, arguments, what in PLAYED:
             play(program, arguments, state, logs)
-            seen.append(f"`make {program}{arguments and f' ARGS=\"{arguments}\"'}`: {what}")
+            seen.append(f"`{program} {arguments}`".replace(" `", "`") + f": {what}")
         seen += dead_letters(deployed)
     seen += roles_are_enforced(deployed, where)
     return seen
 
 
+# MiniStack agrees to no subprotocol, so tokens go in the URL.
 PLAYED = [
     ("call", "", "signed webhooks to the Function URLs: a visitor dials, keys in the extension, is connected; the call's record read back as completed"),
     ("call", "--owner busy --tag demo-car", "the owner is busy; the record says so"),
-    ("demo-call", "", "two people and three devices over the WebSocket API: join, initiate, ringing, accept, answered elsewhere, offer, answer, candidates, end; its row in the history"),
-    ("demo-call", "--ending reject", "rejected on one device, ended on all"),
-    ("demo-call", "--ending cancel", "canceled while it rings"),
-    ("demo-call", "--ending timeout", "ended by the deadline queue, through its event source mapping"),
+    ("demo-call", "--token-in-url", "two people and three devices over the WebSocket API: join, initiate, ringing, accept, answered elsewhere, offer, answer, candidates, end; its row in the history"),
+    ("demo-call", "--token-in-url --ending reject", "rejected on one device, ended on all"),
+    ("demo-call", "--token-in-url --ending cancel", "canceled while it rings"),
+    ("demo-call", "--token-in-url --ending timeout", "ended by the deadline queue, through its event source mapping"),
 ]
 
 
 def post_frames_to(deployed, websocket):
     """Frames go to the WebSocket API's address, which nothing resolves here."""
     functions = deployed.client("lambda")
-    for name, resource in deployed.template.resources().items():
-        if resource["Type"] != "AWS::Lambda::Function":
-            continue
-        variables = deployed.wanted(name)["Environment"]["Variables"]
+    for name in of_type(deployed, "AWS::Lambda::Function"):
+        variables = deployed.read_back(name)[0]["Environment"]["Variables"]
         if "CONNECTIONS_URL" in variables:
             environment = {"Variables": variables | {"CONNECTIONS_URL": websocket}}
             functions.update_function_configuration(FunctionName=deployed.ids[name], Environment=environment)
@@ -131,14 +131,87 @@ def play(program, arguments, state, logs):
         raise RuntimeError(f"`{program} {arguments}` through the deployed stack:\n{done.stdout}")
 
 
-def runs_what_was_built(deployed):
-    """That each function starts and answers with the bytes of `make zips`: what no route asks is asked
-    by an event of ours."""
-    return []
+def every_function_starts(deployed):
+    """Each function is given its event of `events/`: the bytes that were built start there, and answer.
+    The events are signed for another stack, so that some are refused."""
+    functions = deployed.client("lambda")
+    binaries = {deployed.wanted(name)["Code"]["S3Key"].rsplit("/", 1)[1]: name for name in of_type(deployed, "AWS::Lambda::Function")}
+    for binary, name in binaries.items():
+        event = (ROOT / "events" / f"{binary}.json").read_bytes()
+        answer = functions.invoke(FunctionName=deployed.ids[name], Payload=event)
+        body = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer or body.get("statusCode", 200) >= 500:
+            raise RuntimeError(f"{name} does not answer its event: {body}")
+    manifest = json.loads((ROOT / "target" / "lambda" / "manifest.json").read_text())
+    glibc = max(one["glibc"] for one in manifest["functions"].values())
+    return [f"each of the {len(binaries)} functions starts and answers its event, from its {manifest['architecture']} zip, which needs glibc {glibc}"]
+
+
+def of_type(deployed, kind):
+    return [name for name, one in deployed.template.resources().items() if one["Type"] == kind]
 
 
 def refusals(deployed, where):
-    return []
+    """What must not get in does not."""
+    form = {
+        "CallSid": "CA" + "0" * 32, "From": "+14155550123",
+        "To": deployed.template.given["TwilioPhoneNumber"],
+        "AccountSid": deployed.template.given["TwilioAccountSid"],
+    }
+    token = deployed.template.given["TwilioAuthToken"]
+    signed = webhook(where, form, signature(token, where.voice, form))
+    expect("a webhook signed for its Function URL", signed, 200, "<Gather")
+    other = where.voice.replace("https://", "http://")
+    expect("a webhook signed for another URL", webhook(where, form, signature(token, other, form)), 403, "forbidden")
+    expect("a webhook signed with another token", webhook(where, form, signature("other", where.voice, form)), 403, "forbidden")
+    tag = "/api/v1/tags/nobody"
+    expect("a request without a token", ask(where.http + tag), 401, "unauthorized")
+    expect("a path of no route", ask(where.http + "/api/v1/nothing"), 404, "")
+    status = open_socket(where.websocket)
+    if status not in (401, 403):
+        raise RuntimeError(f"a socket without a token is answered with {status}")
+    return ["forged webhooks (another URL, another token), requests and sockets without a token, and unknown paths are refused"]
+
+
+def open_socket(url):
+    """The status that a WebSocket handshake is answered with; MiniStack's own where it is refused."""
+    url = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(url.netloc, timeout=CALL_SECONDS)
+    key = base64.b64encode(os.urandom(16)).decode()
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
+    try:
+        connection.request("GET", url.path, headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def signature(token, url, form):
+    """Twilio's, over the URL that it calls and the form."""
+    text = url + "".join(name + form[name] for name in sorted(form))
+    return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def webhook(where, form, signed):
+    """A webhook to the Function URL, by way of what stands in for its name."""
+    url = urllib.parse.urlsplit(where.voice)
+    headers = {"host": url.netloc, "x-twilio-signature": signed, "content-type": "application/x-www-form-urlencoded"}
+    return ask(where.gateway + url.path, urllib.parse.urlencode(form).encode(), headers)
+
+
+def ask(url, body=None, headers=None):
+    request = urllib.request.Request(url, data=body, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=CALL_SECONDS) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def expect(what, answer, status, text):
+    if answer[0] != status or text not in answer[1]:
+        raise RuntimeError(f"{what}: {answer[0]} {answer[1]} instead of {status} {text}")
 
 
 def dead_letters(deployed):
@@ -151,4 +224,11 @@ def dead_letters(deployed):
 
 
 def roles_are_enforced(deployed, where):
-    return []
+    """The calls went through with the roles as they are; without its policy a function can do nothing."""
+    iam = deployed.client("iam")
+    role, path = deployed.ids["VirtualNumberFunctionRole"], "/api/v1/call/virtual-number?tag=demo-car"
+    [policy] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    expect("a request to a function with its policy", ask(where.http + path), 200, "virtualNumber")
+    iam.delete_role_policy(RoleName=role, PolicyName=policy)
+    expect("a request to a function without its policy", ask(where.http + path), 503, "unavailable")
+    return ["the functions were held to their roles and to their boundary: without its policy a function answers 503"]

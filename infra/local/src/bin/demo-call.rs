@@ -23,7 +23,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 const USAGE: &str = "\
 Plays an in-app call of the running local stack's demo booking.
 
-  --ending WHAT       hangup, reject, cancel or timeout (default: hangup)";
+  --ending WHAT       hangup, reject, cancel or timeout (default: hangup)
+  --token-in-url      sends tokens in the URL, for a WebSocket server that knows no subprotocols";
 
 /// Where the stack says how it can be reached.
 const STATE_FILE: &str = "target/maskline-local.json";
@@ -69,9 +70,20 @@ impl Ending {
     }
 }
 
-fn arguments(mut given: impl Iterator<Item = String>) -> Result<Ending, String> {
+#[derive(Debug)]
+struct Arguments {
+    ending: Ending,
+    token_in_url: bool,
+}
+
+fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut ending = Ending::Hangup;
+    let mut token_in_url = false;
     while let Some(name) = given.next() {
+        if name == "--token-in-url" {
+            token_in_url = true;
+            continue;
+        }
         if name != "--ending" {
             return Err(format!("`{name}` is not an option\n\n{USAGE}"));
         }
@@ -85,7 +97,10 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Ending, String> 
             None => return Err(format!("{name} needs a value\n\n{USAGE}")),
         };
     }
-    Ok(ending)
+    Ok(Arguments {
+        ending,
+        token_in_url,
+    })
 }
 
 fn state() -> Result<State, String> {
@@ -169,14 +184,22 @@ impl Device {
         url: &str,
         user: &DemoUser,
         device: &str,
+        token_in_url: bool,
     ) -> Result<Self, String> {
         let name = format!("{}'s {device}", user.id);
         let bad = |error: &dyn std::fmt::Display| format!("{name} cannot connect: {error}");
-        let mut request = url.into_client_request().map_err(|error| bad(&error))?;
-        let offered = HeaderValue::try_from(format!("maskline, {}", user.token));
-        let offered = offered.map_err(|error| bad(&error))?;
-        let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", offered);
+        let request = if token_in_url {
+            format!("{url}?token={}", user.token).into_client_request()
+        } else {
+            url.into_client_request()
+        };
+        let mut request = request.map_err(|error| bad(&error))?;
+        if !token_in_url {
+            let offered = HeaderValue::try_from(format!("maskline, {}", user.token));
+            let offered = offered.map_err(|error| bad(&error))?;
+            let headers = request.headers_mut();
+            headers.insert("sec-websocket-protocol", offered);
+        }
         let (socket, _) = connect_async(request).await.map_err(|error| match error {
             tungstenite::Error::Io(error) => {
                 format!("The stack does not answer: is `make run` still running? ({error})")
@@ -346,15 +369,16 @@ struct Cast {
 }
 
 impl Cast {
-    async fn open(url: &str, booking: &DemoBooking) -> Result<Self, String> {
+    async fn open(url: &str, booking: &DemoBooking, token_in_url: bool) -> Result<Self, String> {
         let screen = &Arc::new(Screen {
             started: Instant::now(),
         });
+        let open = async |user, device| Device::open(screen, url, user, device, token_in_url).await;
         Ok(Cast {
             booking: booking.id.clone(),
-            caller: Device::open(screen, url, &booking.user, "phone").await?,
-            phone: Device::open(screen, url, &booking.provider, "phone").await?,
-            tablet: Device::open(screen, url, &booking.provider, "tablet").await?,
+            caller: open(&booking.user, "phone").await?,
+            phone: open(&booking.provider, "phone").await?,
+            tablet: open(&booking.provider, "tablet").await?,
         })
     }
 
@@ -538,7 +562,10 @@ async fn run() -> Result<(), String> {
         say(USAGE);
         return Ok(());
     }
-    let ending = arguments(given.into_iter())?;
+    let Arguments {
+        ending,
+        token_in_url,
+    } = arguments(given.into_iter())?;
     let state = state()?;
     let demo = state.demo.as_ref();
     let demo = demo.ok_or("The stack runs without demo data, so there is no booking to call in")?;
@@ -551,7 +578,7 @@ async fn run() -> Result<(), String> {
         booking.id
     ));
 
-    let mut cast = Cast::open(url, booking).await?;
+    let mut cast = Cast::open(url, booking, token_in_url).await?;
     let played = cast.play(ending).await;
     if played.is_err() {
         cast.give_up().await;
@@ -592,8 +619,16 @@ mod tests {
     #[test]
     fn reads_its_arguments() {
         let read = |line: &str| arguments(line.split_whitespace().map(str::to_owned));
-        assert_eq!(read("").unwrap(), Ending::Hangup);
-        assert_eq!(read("--ending timeout").unwrap(), Ending::Timeout);
+        let hangup = read("").unwrap();
+        assert_eq!(
+            (hangup.ending, hangup.token_in_url),
+            (Ending::Hangup, false)
+        );
+        let timeout = read("--token-in-url --ending timeout").unwrap();
+        assert_eq!(
+            (timeout.ending, timeout.token_in_url),
+            (Ending::Timeout, true)
+        );
         for (line, why) in [
             ("--ending", "needs a value"),
             ("--ending sleep", "`sleep`"),
