@@ -8,8 +8,8 @@ import botocore.exceptions
 import gaps
 import readback
 from template import names_used
+from zips import BUCKET
 
-BUCKET = "code"
 TEMPLATE_KEY = "template.json"
 SECONDS_TO_CREATE = 300
 
@@ -17,13 +17,14 @@ SECONDS_TO_CREATE = 300
 class Deployed:
     """The resources that a stand-in has of a template."""
 
-    def __init__(self, server, template, known_gaps, borrowed=None, zips=None):
+    def __init__(self, server, template, known_gaps, borrowed, code):
         self.server = server
         self.template = template
         self.gaps = known_gaps
         # Another stand-in's deployment, where references to what was left out lead.
         self.borrowed = borrowed
-        self.zips = zips or {}
+        # Keys of zips, by their digests.
+        self.code = code
         self.clients = {}
         self.ids = {}
         self.read = {}
@@ -101,7 +102,7 @@ class Deployed:
 
     def code_of(self, sha256):
         """Where the zip with that digest was put, as a template names it."""
-        key = self.zips.get(sha256)
+        key = self.code.get(sha256)
         return key and {"S3Bucket": BUCKET, "S3Key": key}
 
     def differences(self, name):

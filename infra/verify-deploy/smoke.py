@@ -35,29 +35,30 @@ class Addresses:
         self.gateway = server.url
 
 
-def calls(deployed, carrier_port, logs):
+def calls(deployed, built, carrier_port, logs):
     """Makes every call; what was seen, a line each. An exception where it is not what it should be."""
     where = Addresses(deployed)
     post_frames_to(deployed, where.websocket)
-    seen = [*every_function_starts(deployed), *refusals(deployed, where)]
+    seen = [*every_function_starts(deployed, built), *refusals(deployed, where)]
     state = logs / "state.json"
     with beside(deployed, where, carrier_port, state, logs / "demo-beside.log"):
-        for program, arguments, what in PLAYED:
-            play(program, arguments, state, logs)
-            seen.append(f"`{program} {arguments}`".replace(" `", "`") + f": {what}")
+        for program, arguments, text, what in PLAYED:
+            play(program, arguments, text, state, logs)
+            seen.append(f"`{' '.join([program, *arguments.split()])}`: {what}")
         seen += dead_letters(deployed)
     seen += roles_are_enforced(deployed, where)
     return seen
 
 
-# MiniStack agrees to no subprotocol, so tokens go in the URL.
+# Program, arguments, what its output must hold, what that shows. MiniStack agrees to no
+# subprotocol, so apps' tokens go in the URL.
 PLAYED = [
-    ("call", "", "signed webhooks to the Function URLs: a visitor dials, keys in the extension, is connected; the call's record read back as completed"),
-    ("call", "--owner busy --tag demo-car", "the owner is busy; the record says so"),
-    ("demo-call", "--token-in-url", "two people and three devices over the WebSocket API: join, initiate, ringing, accept, answered elsewhere, offer, answer, candidates, end; its row in the history"),
-    ("demo-call", "--token-in-url --ending reject", "rejected on one device, ended on all"),
-    ("demo-call", "--token-in-url --ending cancel", "canceled while it rings"),
-    ("demo-call", "--token-in-url --ending timeout", "ended by the deadline queue, through its event source mapping"),
+    ("call", "", '"status": "completed"', "signed webhooks to the Function URLs: a visitor dials, keys in the extension, is connected to the owner; the call is in the tag's history"),
+    ("call", "--owner busy --tag demo-car", '"status": "busy"', "the owner is busy"),
+    ("demo-call", "--token-in-url", '"call_status": "completed"', "two people, three devices over the WebSocket API: join, initiate, ringing, accept, answered elsewhere, offer, answer, candidates, end; the call is in the booking's history"),
+    ("demo-call", "--token-in-url --ending reject", '"call_status": "rejected"', "rejected on one device, ended on all"),
+    ("demo-call", "--token-in-url --ending cancel", '"call_status": "missed"', "canceled while it rings"),
+    ("demo-call", "--token-in-url --ending timeout", '"call_status": "missed"', "nobody answers: ended by the deadline queue and its event source mapping"),
 ]
 
 
@@ -119,7 +120,7 @@ def await_line(process, wanted, log):
         raise RuntimeError(f"demo-beside is not ready:\n{log.read_text()}")
 
 
-def play(program, arguments, state, logs):
+def play(program, arguments, text, state, logs):
     command = [PROGRAMS / program, *arguments.split()]
     done = subprocess.run(
         command, env={"STATE_FILE": str(state)}, timeout=CALL_SECONDS, text=True,
@@ -127,24 +128,22 @@ def play(program, arguments, state, logs):
     )
     name = "-".join([program, *arguments.replace("--", "").split()])
     (logs / f"{name}.txt").write_text(done.stdout)
-    if done.returncode:
-        raise RuntimeError(f"`{program} {arguments}` through the deployed stack:\n{done.stdout}")
+    if done.returncode or text not in done.stdout:
+        raise RuntimeError(f"`{program} {arguments}` through the deployed stack, without {text}:\n{done.stdout}")
 
 
-def every_function_starts(deployed):
+def every_function_starts(deployed, built):
     """Each function is given its event of `events/`: the bytes that were built start there, and answer.
     The events are signed for another stack, so that some are refused."""
     functions = deployed.client("lambda")
-    binaries = {deployed.wanted(name)["Code"]["S3Key"].rsplit("/", 1)[1]: name for name in of_type(deployed, "AWS::Lambda::Function")}
-    for binary, name in binaries.items():
+    for name in of_type(deployed, "AWS::Lambda::Function"):
+        binary = deployed.wanted(name)["Code"]["S3Key"].rsplit("/", 1)[1]
         event = (ROOT / "events" / f"{binary}.json").read_bytes()
         answer = functions.invoke(FunctionName=deployed.ids[name], Payload=event)
         body = json.loads(answer["Payload"].read())
         if "FunctionError" in answer or body.get("statusCode", 200) >= 500:
             raise RuntimeError(f"{name} does not answer its event: {body}")
-    manifest = json.loads((ROOT / "target" / "lambda" / "manifest.json").read_text())
-    glibc = max(one["glibc"] for one in manifest["functions"].values())
-    return [f"each of the {len(binaries)} functions starts and answers its event, from its {manifest['architecture']} zip, which needs glibc {glibc}"]
+    return [f"each of the {len(built.zips)} functions starts and answers its event ({built.what})"]
 
 
 def of_type(deployed, kind):
@@ -224,11 +223,16 @@ def dead_letters(deployed):
 
 
 def roles_are_enforced(deployed, where):
-    """The calls went through with the roles as they are; without its policy a function can do nothing."""
+    """All of this went through with roles and boundary as they are. With less, it does not."""
     iam = deployed.client("iam")
-    role, path = deployed.ids["VirtualNumberFunctionRole"], "/api/v1/call/virtual-number?tag=demo-car"
+    role, url = deployed.ids["VirtualNumberFunctionRole"], where.http + "/api/v1/call/virtual-number?tag=demo-car"
+    expect("a request to a function with its policy", ask(url), 200, "virtualNumber")
+    logs_only = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=logs_only)
+    expect("a request to a function with a narrower boundary", ask(url), 503, "unavailable")
+    iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=deployed.reference("FunctionBoundary"))
+    expect("a request to a function with its own boundary", ask(url), 200, "virtualNumber")
     [policy] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    expect("a request to a function with its policy", ask(where.http + path), 200, "virtualNumber")
     iam.delete_role_policy(RoleName=role, PolicyName=policy)
-    expect("a request to a function without its policy", ask(where.http + path), 503, "unavailable")
-    return ["the functions were held to their roles and to their boundary: without its policy a function answers 503"]
+    expect("a request to a function without its policy", ask(url), 503, "unavailable")
+    return ["the functions are held to their roles and to their boundary: with less of either, a request fails"]
