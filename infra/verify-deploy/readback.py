@@ -327,7 +327,7 @@ def agrees(wanted, found):
     be in another order; CloudFormation takes "5" for 5."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(
-            agrees(value, found[name]) if name in found else value in (None, {}) for name, value in wanted.items()
+            name in found and agrees(value, found[name]) for name, value in wanted.items()
         )
     if isinstance(wanted, list):
         if not isinstance(found, list) or len(wanted) != len(found):
