@@ -31,13 +31,13 @@ def check(name, deployed):
     for gap in deployed.gaps:
         for logical_id, resource in resources.items():
             concerned = gap.of in (logical_id, resource["Type"])
-            if concerned and has(resource, gap.property) and (gap, logical_id) not in checked.met:
+            if concerned and has(deployed, logical_id, gap.property) and (gap, logical_id) not in checked.met:
                 checked.problems.append(f"{name} does {gap.property} of {logical_id} now: take that out of gaps.py")
     return checked
 
 
-def has(resource, prop):
-    return prop == gaps.WHOLE or prop in resource.get("Properties", {})
+def has(deployed, logical_id, prop):
+    return prop == gaps.WHOLE or prop in deployed.wanted(logical_id)
 
 
 def check_resource(checked, deployed, logical_id, kind):
@@ -78,15 +78,15 @@ def unverified(template, checks):
     return left
 
 
-def text(template, checks, calls):
+def text(template, checks, least, calls):
     resources = template.resources()
     left = unverified(template, checks)
     lines = ["# What was verified where", ""]
     lines += [
-        "Every resource of the template, as SAM's translator transforms it, created on stand-ins for AWS with",
-        "every condition of the template true, read back through their APIs, and compared with the template.",
-        "*CloudFormation*: created by the stand-in's CloudFormation. *API*: created through its API, from the",
-        "same template.",
+        "The template, as SAM's translator transforms it, created on stand-ins for AWS with every condition of it",
+        "true; every resource read back through their APIs, and compared with the template. *CloudFormation*:",
+        "created by the stand-in's CloudFormation. *API*: created through its API, from the same template.",
+        f"With the required parameters only, MiniStack has {least} resources, read back and compared likewise.",
         "",
         "## Calls through the deployed stack",
         "",
@@ -99,7 +99,7 @@ def text(template, checks, calls):
     ]
     for kind, count in sorted(Counter(one["Type"] for one in resources.values()).items()):
         names = [name for name, one in resources.items() if one["Type"] == kind]
-        cells = [cell([checked.verified[name] for name in names]) for checked in checks]
+        cells = [cell(resources, names, checked.verified) for checked in checks]
         nowhere = sorted({prop for name in names for prop in left.get(name, [])})
         lines.append(f"| `{kind}` | {count} | " + " | ".join(cells) + f" | {', '.join(nowhere)} |")
     lines += ["", "## Every resource, and what was read back", ""]
@@ -118,16 +118,20 @@ def text(template, checks, calls):
     return "\n".join(lines) + "\n"
 
 
-def cell(verified):
-    """How resources came about: by CloudFormation, but for what of them was made through the API."""
-    count = Counter(how for one in verified for how in set(one.values()))
-    by_api = sorted({prop for one in verified for prop, how in one.items() if how == API and CLOUDFORMATION in one.values()})
-    only_api = sum(set(one.values()) == {API} for one in verified)
+def cell(resources, names, verified):
+    """How resources of a type came about, which of their properties were made through the API, and
+    which were not verified."""
+    whole = [name for name in names if CLOUDFORMATION in verified[name].values()]
+    made = [name for name in names if set(verified[name].values()) == {API}]
+    by_api = {prop for name in whole for prop, how in verified[name].items() if how == API}
+    lost = {prop for name in whole + made for prop in set(resources[name].get("Properties", {})) - set(verified[name])}
     parts = []
-    if count[CLOUDFORMATION]:
-        parts.append(f"{count[CLOUDFORMATION]} by CloudFormation" + (f" (by the API: {', '.join(by_api)})" if by_api else ""))
-    if only_api:
-        parts.append(f"{only_api} by the API")
+    if whole:
+        parts.append(f"{len(whole)} by CloudFormation" + (f", of these {', '.join(sorted(by_api))} by the API" if by_api else ""))
+    if made:
+        parts.append(f"{len(made)} by the API")
+    if lost:
+        parts.append(f"not {', '.join(sorted(lost))}")
     return "; ".join(parts) or "none"
 
 

@@ -17,6 +17,9 @@ class Deployed:
         resource = {"Type": "AWS::Some::Thing", "Properties": PROPERTIES}
         self.template = types.SimpleNamespace(resources=lambda: {"One": resource})
 
+    def wanted(self, _):
+        return PROPERTIES
+
     def differences(self, _):
         if self.found is None:
             return {WHOLE: "not created"}

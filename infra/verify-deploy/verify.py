@@ -19,16 +19,18 @@ from template import Template
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = ROOT / "target"
 LOGS = TARGET / "verify-deploy"
-STACK = "maskline"
 DOMAIN = "example.com"
 
-# Such values that every condition of the template holds.
-PARAMETERS = {
+# What has no default, or must be given.
+REQUIRED = {
     "TwilioAccountSid": "AC00000000000000000000000000000000",
     "TwilioAuthToken": "verify-deploy-auth-token",
     "TwilioPhoneNumber": "+14155550100",
     "IpHashSecret": "verify-deploy-ip-hash-secret",
     "JwtSecret": "verify-deploy-jwt-secret-for-this-machine-only",
+}
+# With these besides, every condition of the template holds.
+EVERYTHING = REQUIRED | {
     # Shorter than its default, for a call that nobody answers.
     "AppRingSeconds": "5",
     "CorsOrigins": "https://app.example.com,https://admin.example.com",
@@ -47,33 +49,39 @@ def main():
     built = zips.of_dev_build() if parser.parse_args().dev else zips.of_release()
     LOGS.mkdir(parents=True, exist_ok=True)
     carrier_port = free_port()
-    parameters = PARAMETERS | {"TwilioApiBaseUrl": f"http://127.0.0.1:{carrier_port}"}
+    everything = EVERYTHING | {"TwilioApiBaseUrl": f"http://127.0.0.1:{carrier_port}"}
     with MiniStack(LOGS / "ministack.log") as server, Moto(LOGS / "moto.log") as other:
-        ministack = deploy(server, parameters, built, gaps.MINISTACK)
+        keys = zips.upload(built, server.client("s3"))
+        least = deploy(server, "maskline-least", REQUIRED, built, gaps.MINISTACK, None, keys)
+        seen = report.check("MiniStack, with the required parameters only", least)
+        ministack = deploy(server, "maskline", everything | beforehand(server), built, gaps.MINISTACK, None, keys)
         checks = [report.check("MiniStack", ministack)]
-        moto = deploy(other, parameters, built, gaps.MOTO, ministack)
+        keys = zips.upload(built, other.client("s3"))
+        moto = deploy(other, "maskline", everything | beforehand(other), built, gaps.MOTO, ministack, keys)
         checks.append(report.check("moto", moto))
-        problems = [problem for checked in checks for problem in checked.problems]
+        problems = [problem for checked in [seen, *checks] for problem in checked.problems]
         # Calls would only repeat, less plainly, that something is missing.
         calls = [] if problems else smoke.calls(ministack, built, carrier_port, LOGS)
-    text = report.text(ministack.template, checks, calls)
+    text = report.text(ministack.template, checks, len(least.template.resources()), calls)
     (TARGET / "verify-deploy.md").write_text(text)
     print(text)
     if problems:
         sys.exit("\n".join(problems))
 
 
-def deploy(server, parameters, built, known_gaps, borrowed=None):
-    """The template on a stand-in, which is given what must be there before: the zips, a
-    certificate and a hosted zone."""
-    keys = zips.upload(built, server.client("s3"))
-    certificate = server.client("acm").request_certificate(DomainName=f"*.{DOMAIN}")["CertificateArn"]
-    zone = server.client("route53").create_hosted_zone(Name=DOMAIN, CallerReference="1")["HostedZone"]["Id"]
-    given = parameters | {"CertificateArn": certificate, "HostedZoneId": zone.removeprefix("/hostedzone/")}
-    template = Template(transformed(given, built.arch), given, STACK)
+def deploy(server, name, parameters, built, known_gaps, borrowed, keys):
+    """The template on a stand-in, under that name."""
+    template = Template(transformed(parameters, built.arch), parameters, name)
     stack = Deployed(server, template, known_gaps, borrowed, keys)
     stack.create()
     return stack
+
+
+def beforehand(server):
+    """What must be there before the stack: a certificate and a hosted zone, as parameters."""
+    certificate = server.client("acm").request_certificate(DomainName=f"*.{DOMAIN}")["CertificateArn"]
+    zone = server.client("route53").create_hosted_zone(Name=DOMAIN, CallerReference="1")["HostedZone"]["Id"]
+    return {"CertificateArn": certificate, "HostedZoneId": zone.removeprefix("/hostedzone/")}
 
 
 def transformed(parameters, arch):
