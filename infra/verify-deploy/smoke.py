@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import subprocess
 import threading
 import urllib.error
@@ -46,6 +47,7 @@ def calls(deployed, built, carrier_port, logs):
             play(program, arguments, text, state, logs)
             seen.append(f"`{' '.join([program, *arguments.split()])}`: {what}")
         seen += dead_letters(deployed)
+        seen += log_lines(deployed, json.loads(state.read_text()))
     seen += roles_are_enforced(deployed, where)
     return seen
 
@@ -136,8 +138,7 @@ def every_function_starts(deployed, built):
     """Each function is given its event of `events/`: the bytes that were built start there, and answer.
     The events are signed for another stack, so that some are refused."""
     functions = deployed.client("lambda")
-    for name in of_type(deployed, "AWS::Lambda::Function"):
-        binary = deployed.wanted(name)["Code"]["S3Key"].rsplit("/", 1)[1]
+    for binary, name in of_binaries(deployed).items():
         event = (ROOT / "events" / f"{binary}.json").read_bytes()
         answer = functions.invoke(FunctionName=deployed.ids[name], Payload=event)
         body = json.loads(answer["Payload"].read())
@@ -148,6 +149,12 @@ def every_function_starts(deployed, built):
 
 def of_type(deployed, kind):
     return [name for name, one in deployed.template.resources().items() if one["Type"] == kind]
+
+
+def of_binaries(deployed):
+    """The functions' logical ids, by what their binaries are called."""
+    functions = of_type(deployed, "AWS::Lambda::Function")
+    return {deployed.wanted(name)["Code"]["S3Key"].rsplit("/", 1)[1]: name for name in functions}
 
 
 def refusals(deployed, where):
@@ -220,6 +227,30 @@ def dead_letters(deployed):
     if int(count):
         raise RuntimeError(f"{count} questions about deadlines are dead letters")
     return ["no dead letter: every question about a deadline was answered"]
+
+
+def log_lines(deployed, state):
+    """The functions' lines are in the stack's own log group, and tell nobody's number or secret."""
+    pages = deployed.client("logs").get_paginator("filter_log_events").paginate(logGroupName=deployed.ids["LogGroup"])
+    lines = [event["message"] for page in pages for event in page["events"]]
+    answered = {line["function"] for line in map(own_line, lines) if line.get("message") == "answered"}
+    # One for each way in: Function URL, HTTP API, WebSocket API, queue.
+    missing = {"connect", "history", "ws-call-accept", "deadlines"} - answered
+    if missing:
+        raise RuntimeError(f"no line of {', '.join(sorted(missing))} is in the log group")
+    parameters = deployed.template.document["Parameters"].items()
+    secrets = [deployed.template.values[name] for name, one in parameters if one.get("NoEcho")]
+    for told in [*filter(None, secrets), *re.findall(r"eyJ[\w.-]+", json.dumps(state))]:
+        if any(told in line for line in lines):
+            raise RuntimeError("a log line holds a secret or a token")
+    if any(re.search(r"\+[1-9][0-9]{9,14}", line) for line in lines):
+        raise RuntimeError("a log line holds a number")
+    return [f"{len(lines)} log lines in the stack's log group, without a number, a token or a secret"]
+
+
+def own_line(line):
+    """A line of a function's own, as JSON; Lambda's are none."""
+    return json.loads(line) if line.startswith("{") else {}
 
 
 def roles_are_enforced(deployed, where):
