@@ -61,8 +61,18 @@ impl Backend {
 
     /// Starts an application with these answers.
     pub async fn answering(answers: HashMap<&'static str, Answer>) -> Self {
+        Self::start(answers, None).await
+    }
+
+    /// Starts an application that believes to be at `origin`, which nothing resolves.
+    pub async fn named(origin: &str, answers: HashMap<&'static str, Answer>) -> Self {
+        Self::start(answers, Some(origin)).await
+    }
+
+    async fn start(answers: HashMap<&'static str, Answer>, named: Option<&str>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let reached = format!("http://{}", listener.local_addr().unwrap());
+        let origin = named.unwrap_or(&reached).to_owned();
         let shared = Arc::new(Shared {
             answers,
             seen: Mutex::default(),
@@ -76,7 +86,7 @@ impl Backend {
             account_sid: ACCOUNT.to_owned(),
             auth_token: TOKEN.to_owned(),
             voice_url: format!("{origin}/connect?v=1"),
-            gateway: None,
+            gateway: named.is_some().then_some(reached),
         });
         Self {
             shared,
@@ -133,6 +143,11 @@ async fn answer(
     };
     let form: Vec<Param> = form_urlencoded::parse(&body).into_owned().collect();
     let url = format!("{}{uri}", shared.origin);
+    assert!(
+        shared.origin.ends_with(header("host")),
+        "{}",
+        header("host")
+    );
     assert_eq!(header("user-agent"), "TwilioProxy/1.1");
     if header("x-twilio-signature") != sign(TOKEN, &url, &form) {
         return (StatusCode::FORBIDDEN, "bad signature").into_response();

@@ -1,6 +1,6 @@
 //! What the network does to callbacks, and the control API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::backend::{Backend, VIRTUAL, VISITOR};
 use maskline_carrier::{CallPlan, Callback, Settings, Transcript, serve};
@@ -136,6 +136,18 @@ async fn delays_keep_the_order_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn a_gateway_is_sent_what_is_signed_for_another_host() {
+    let answers = HashMap::from([(
+        "/connect",
+        (200, "text/xml", format!("<Response>{DIAL}</Response>")),
+    )]);
+    let backend = Backend::named("https://a1b2.lambda-url.eu-west-1.on.aws", answers).await;
+    let transcript = backend.call(plan(1)).await;
+    assert_eq!(transcript.errors, []);
+    assert_eq!(backend.story(), IN_ORDER);
+}
+
+#[tokio::test]
 async fn the_control_api_runs_plans_and_refuses_bad_ones() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/sim/calls", listener.local_addr().unwrap());
@@ -146,6 +158,12 @@ async fn the_control_api_runs_plans_and_refuses_bad_ones() {
         voice_url: "http://127.0.0.1:9/connect".to_owned(),
         gateway: None,
     };
+    let mut bad = settings.clone();
+    bad.gateway = Some("nowhere".to_owned());
+    assert!(
+        maskline_carrier::Carrier::new(bad)
+            .is_err_and(|error| error.to_string().contains("gateway"))
+    );
     assert!(!format!("{settings:?}").contains("very secret"));
     // The shutdown signal is a connection, so that the test needs no channel.
     let bell = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
