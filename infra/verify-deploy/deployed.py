@@ -27,6 +27,7 @@ class Deployed:
         self.code = code
         self.clients = {}
         self.ids = {}
+        self.outputs = {}
         self.read = {}
 
     def client(self, service):
@@ -40,31 +41,39 @@ class Deployed:
         return {name: one for name, one in every if not gaps.of(self.gaps, name, one["Type"], gaps.WHOLE)}
 
     def create(self):
-        stack_name = self.template.stack_name
+        name = self.template.stack_name
+        cloudformation = self.client("cloudformation")
+        given = self.template.given.items()
+        cloudformation.create_stack(
+            StackName=name,
+            TemplateURL=self.upload_template(),
+            Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in given],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        self.await_stack(cloudformation, name)
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=name):
+            for one in page["StackResourceSummaries"]:
+                self.ids[one["LogicalResourceId"]] = one["PhysicalResourceId"]
+        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        self.outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+    def upload_template(self):
         document = self.template.document | {"Resources": self.known()}
         if self.borrowed:
             document = self.lend(document)
-        s3 = self.client("s3")
-        s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(document))
-        cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(
-            StackName=stack_name,
-            TemplateURL=self.server.s3_url(BUCKET, TEMPLATE_KEY),
-            Parameters=[{"ParameterKey": key, "ParameterValue": str(value)} for key, value in self.template.given.items()],
-            Capabilities=["CAPABILITY_IAM"],
-        )
+        # Too long to be sent with the request, as on AWS.
+        self.client("s3").put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=json.dumps(document))
+        return self.server.s3_url(BUCKET, TEMPLATE_KEY)
+
+    def await_stack(self, cloudformation, name):
+        waiter = cloudformation.get_waiter("stack_create_complete")
         try:
-            waiter = cloudformation.get_waiter("stack_create_complete")
-            waiter.wait(StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": SECONDS_TO_CREATE})
+            waiter.wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": SECONDS_TO_CREATE})
         except botocore.exceptions.WaiterError as error:
-            events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
-            reasons = [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in events if "FAILED" in one["ResourceStatus"]]
+            events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+            failed = [one for one in events if "FAILED" in one["ResourceStatus"]]
+            reasons = [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in failed]
             raise RuntimeError("the stack was not created:\n" + "\n".join(reasons)) from error
-        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name):
-            for one in page["StackResourceSummaries"]:
-                self.ids[one["LogicalResourceId"]] = one["PhysicalResourceId"]
-        [stack] = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
-        self.outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
     def lend(self, document):
         """The document with what refers to resources that are left out replaced by what they are elsewhere."""
@@ -96,7 +105,10 @@ class Deployed:
     def read_back(self, name):
         """A resource's properties and attributes as the stand-in tells them now."""
         if name not in self.read:
-            reader = readback.READERS[self.template.document["Resources"][name]["Type"]]
+            kind = self.template.document["Resources"][name]["Type"]
+            reader = readback.READERS.get(kind)
+            if not reader:
+                raise LookupError(f"readback.py cannot read {kind}")
             self.read[name] = reader(self, self.ids[name], self.wanted(name))
         return self.read[name]
 
@@ -123,3 +135,10 @@ class Deployed:
             else:
                 result[key] = f"{json.dumps(found[key], default=str)} instead of {json.dumps(value)}"
         return result or {"(that it is there)": None}
+
+    def output_differences(self):
+        """The outputs that are not what the template makes of the resources, with why."""
+        wanted = self.template.outputs(self)
+        names = sorted(set(wanted) | set(self.outputs))
+        told = {name: (self.outputs.get(name), wanted.get(name)) for name in names}
+        return {name: f"{found} instead of {value}" for name, (found, value) in told.items() if found != value}

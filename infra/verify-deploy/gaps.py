@@ -41,6 +41,7 @@ MINISTACK = [
 ]
 
 UNKNOWN = "moto's CloudFormation does not know the type"
+NO_VERSION = "its CloudFormation keeps a document as Python's text of it, and its API wants a Version, which IAM does not"
 
 MOTO = [
     Gap("AWS::ApiGatewayV2::Api", WHOLE, UNKNOWN),
@@ -56,7 +57,7 @@ MOTO = [
     Gap("AWS::DynamoDB::Table", "TimeToLiveSpecification", DROPPED, through_api.time_to_live),
     Gap("AWS::IAM::ManagedPolicy", "PolicyDocument", "a log group's Arn ends without `:*` there"),
     Gap("AWS::IAM::Role", "ManagedPolicyArns", DROPPED, through_api.managed_policies),
-    Gap("AWS::IAM::Role", "Policies", "its CloudFormation keeps a document as Python's text of it, and its API wants a Version, which IAM does not"),
+    Gap("AWS::IAM::Role", "Policies", NO_VERSION),
     Gap("AWS::Lambda::Function", "LoggingConfig", "it does not tell"),
     Gap("AWS::Lambda::Function", "Tags", DROPPED, through_api.function_tags),
     Gap("AWS::Lambda::Function", "TracingConfig", "it says PassThrough whatever was given"),

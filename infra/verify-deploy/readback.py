@@ -110,8 +110,9 @@ def function(created, name, _):
     found = created.client("lambda").get_function(FunctionName=name)
     configuration = found["Configuration"]
     reserved = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
-    same = ("Architectures", "Environment", "Handler", "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig")
+    same = ("Architectures", "Environment", "Handler", "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout")
     properties = {key: configuration.get(key) for key in same} | {
+        "TracingConfig": configuration.get("TracingConfig"),
         # By what Lambda shows of the bytes: the zip that these were built as.
         "Code": created.code_of(configuration["CodeSha256"]),
         "ReservedConcurrentExecutions": reserved,

@@ -28,6 +28,8 @@ def check(name, deployed):
     resources = deployed.template.resources()
     for logical_id, resource in resources.items():
         check_resource(checked, deployed, logical_id, resource["Type"])
+    for output, difference in deployed.output_differences().items():
+        checked.problems.append(f"{name}: the output {output}: {difference}")
     for gap in deployed.gaps:
         for logical_id, resource in resources.items():
             concerned = gap.of in (logical_id, resource["Type"])
@@ -127,7 +129,9 @@ def cell(resources, names, verified):
     lost = {prop for name in whole + made for prop in set(resources[name].get("Properties", {})) - set(verified[name])}
     parts = []
     if whole:
-        parts.append(f"{len(whole)} by CloudFormation" + (f", of these {', '.join(sorted(by_api))} by the API" if by_api else ""))
+        parts.append(f"{len(whole)} by CloudFormation")
+    if by_api:
+        parts.append(f"of these {', '.join(sorted(by_api))} by the API")
     if made:
         parts.append(f"{len(made)} by the API")
     if lost:

@@ -20,6 +20,9 @@ class Deployed:
     def wanted(self, _):
         return PROPERTIES
 
+    def output_differences(self):
+        return {}
+
     def differences(self, _):
         if self.found is None:
             return {WHOLE: "not created"}
@@ -77,7 +80,7 @@ class AgreementTest(unittest.TestCase):
 
     def test_finds_what_differs(self):
         for wanted, found in [
-            ({"A": 1}, {}), ({"A": 1}, {"A": 2}), ([1], [1, 1]), ([1, 1], [1, 2]), ("red", "blue"), (True, False), ({}, None),
+            ({"A": 1}, {}), ({"A": 1}, {"A": 2}), ({}, None), ([1], [1, 1]), ([1, 1], [1, 2]), ("red", "blue"), (True, False),
         ]:
             self.assertFalse(agrees(wanted, found), (wanted, found))
 

@@ -55,12 +55,23 @@ def calls(deployed, built, carrier_port, logs):
 # Program, arguments, what its output must hold, what that shows. MiniStack agrees to no
 # subprotocol, so apps' tokens go in the URL.
 PLAYED = [
-    ("call", "", '"status": "completed"', "signed webhooks to the Function URLs: a visitor dials, keys in the extension, is connected to the owner; the call is in the tag's history"),
+    (
+        "call", "", '"status": "completed"',
+        "signed webhooks to the Function URLs: a visitor dials, keys in the extension, is connected to the owner; "
+        "the call is in the tag's history",
+    ),
     ("call", "--owner busy --tag demo-car", '"status": "busy"', "the owner is busy"),
-    ("demo-call", "--token-in-url", '"call_status": "completed"', "two people, three devices over the WebSocket API: join, initiate, ringing, accept, answered elsewhere, offer, answer, candidates, end; the call is in the booking's history"),
+    (
+        "demo-call", "--token-in-url", '"call_status": "completed"',
+        "two people, three devices over the WebSocket API: join, initiate, ringing, accept, answered elsewhere, "
+        "offer, answer, candidates, end; the call is in the booking's history",
+    ),
     ("demo-call", "--token-in-url --ending reject", '"call_status": "rejected"', "rejected on one device, ended on all"),
     ("demo-call", "--token-in-url --ending cancel", '"call_status": "missed"', "canceled while it rings"),
-    ("demo-call", "--token-in-url --ending timeout", '"call_status": "missed"', "nobody answers: ended by the deadline queue and its event source mapping"),
+    (
+        "demo-call", "--token-in-url --ending timeout", '"call_status": "missed"',
+        "nobody answers: ended by the deadline queue and its event source mapping",
+    ),
 ]
 
 
@@ -168,8 +179,11 @@ def refusals(deployed, where):
     signed = webhook(where, form, signature(token, where.voice, form))
     expect("a webhook signed for its Function URL", signed, 200, "<Gather")
     other = where.voice.replace("https://", "http://")
-    expect("a webhook signed for another URL", webhook(where, form, signature(token, other, form)), 403, "forbidden")
-    expect("a webhook signed with another token", webhook(where, form, signature("other", where.voice, form)), 403, "forbidden")
+    for what, forged in [
+        ("a webhook signed for another URL", signature(token, other, form)),
+        ("a webhook signed with another token", signature("other", where.voice, form)),
+    ]:
+        expect(what, webhook(where, form, forged), 403, "forbidden")
     tag = "/api/v1/tags/nobody"
     expect("a request without a token", ask(where.http + tag), 401, "unauthorized")
     expect("a path of no route", ask(where.http + "/api/v1/nothing"), 404, "")

@@ -37,6 +37,11 @@ class Template:
         every = self.document["Resources"].items()
         return {name: one for name, one in every if self.holds(one.get("Condition"))}
 
+    def outputs(self, created):
+        """What the stack tells, by name."""
+        every = self.document.get("Outputs", {}).items()
+        return {name: self.resolve(one["Value"], created) for name, one in every if self.holds(one.get("Condition"))}
+
     def holds(self, condition):
         if condition is None:
             return True

@@ -47,6 +47,13 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(set(template({}).resources()), {"One"})
         self.assertEqual(set(template({}, {"Name": "n"}).resources()), {"One", "Named"})
 
+    def test_tells_the_outputs_that_there_are(self):
+        one = template({}, {"Name": "n"})
+        one.document["Outputs"] = {"A": {"Value": {"Ref": "One"}}, "B": {"Value": 1, "Condition": "HasName"}}
+        self.assertEqual(one.outputs(Created()), {"A": "<One>", "B": 1})
+        one.values["Name"] = ""
+        self.assertEqual(one.outputs(Created()), {"A": "<One>"})
+
     def test_joins_and_splits(self):
         value = {"A": {"Fn::Join": ["/", ["a", {"Ref": "Count"}]]}, "B": {"Fn::Split": [",", "a,b"]}}
         self.assertEqual(resolved(value), {"A": "a/3", "B": ["a", "b"]})
@@ -58,7 +65,8 @@ class TemplateTest(unittest.TestCase):
             Template({"Parameters": {"Missing": {}}, "Resources": {}}, {}, "a-stack")
 
     def test_finds_the_names_in_use(self):
-        value = {"A": {"Ref": "X"}, "B": [{"Fn::GetAtt": ["Y", "Arn"]}], "C": {"Fn::Sub": ["${Z.Url}-${V}", {"V": {"Ref": "W"}}]}}
+        text = {"Fn::Sub": ["${Z.Url}-${V}", {"V": {"Ref": "W"}}]}
+        value = {"A": {"Ref": "X"}, "B": [{"Fn::GetAtt": ["Y", "Arn"]}], "C": text}
         self.assertEqual(set(names_used(value)), {("X", None), ("Y", "Arn"), ("Z", "Url"), ("V", None), ("W", None)})
 
 

@@ -45,7 +45,7 @@ EVERYTHING = REQUIRED | {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dev", action="store_true", help="deploy the binaries of `make build-dev`, not those of `make zips`")
+    parser.add_argument("--dev", action="store_true", help="deploy what `make build-dev` built, not what `make zips` did")
     built = zips.of_dev_build() if parser.parse_args().dev else zips.of_release()
     LOGS.mkdir(parents=True, exist_ok=True)
     carrier_port = free_port()

@@ -29,9 +29,9 @@ def of_release():
     """What `make zips` built, which must be for this machine, because it is run here."""
     folder = ROOT / "target" / "lambda"
     manifest = json.loads((folder / "manifest.json").read_text())
-    arch = manifest["architecture"]
-    if arch != ARCHITECTURES[platform.machine()]:
-        sys.exit(f"target/lambda is built for {arch}, which does not run here: make zips ARCH={ARCHITECTURES[platform.machine()]}")
+    arch, here = manifest["architecture"], ARCHITECTURES[platform.machine()]
+    if arch != here:
+        sys.exit(f"target/lambda is built for {arch}, which does not run here: make zips ARCH={here}")
     found = {name: (folder / name / "bootstrap.zip").read_bytes() for name in manifest["functions"]}
     missing = functions() - set(found)
     if missing:
