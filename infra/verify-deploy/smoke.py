@@ -190,7 +190,7 @@ def refusals(deployed, where):
     status = open_socket(where.websocket)
     if status not in (401, 403):
         raise RuntimeError(f"a socket without a token is answered with {status}")
-    return ["forged webhooks (another URL, another token), requests and sockets without a token, and unknown paths are refused"]
+    return ["forged webhooks, requests and sockets without a token, and unknown paths are refused"]
 
 
 def open_socket(url):
@@ -243,15 +243,27 @@ def dead_letters(deployed):
     return ["no dead letter: every question about a deadline was answered"]
 
 
+# Functions that these calls must have gone through, by every way in; of what is frequent, such as
+# relaying, no line is written.
+CALLED = {
+    "connect", "status", "dial-status", "history", "call-history", "tag-put", "booking-put",
+    "ws-call-initiate", "ws-call-accept", "ws-call-reject", "ws-call-end", "deadlines",
+}
+COUNTED = {"CallsStarted", "CallsConnected", "CallsEnded", "RingTime"}
+
+
 def log_lines(deployed, state):
-    """The functions' lines are in the stack's own log group, and tell nobody's number or secret."""
+    """The functions' lines are in the stack's own log group, with the metrics that its alarms and its
+    dashboard read, and tell nobody's number or secret."""
     pages = deployed.client("logs").get_paginator("filter_log_events").paginate(logGroupName=deployed.ids["LogGroup"])
     lines = [event["message"] for page in pages for event in page["events"]]
-    answered = {line["function"] for line in map(own_line, lines) if line.get("message") == "answered"}
-    # One for each way in: Function URL, HTTP API, WebSocket API, queue.
-    missing = {"connect", "history", "ws-call-accept", "deadlines"} - answered
-    if missing:
-        raise RuntimeError(f"no line of {', '.join(sorted(missing))} is in the log group")
+    answered = [line for line in map(own_line, lines) if line.get("message") == "answered"]
+    went_well = {line["function"] for line in answered if line.get("status") in (200, 201) or line.get("code") == "ok"}
+    if CALLED - went_well:
+        raise RuntimeError(f"no call went through {', '.join(sorted(CALLED - went_well))}")
+    counted = {name for line in answered for name in metrics(line, f"Maskline/{deployed.template.stack_name}")}
+    if COUNTED - counted:
+        raise RuntimeError(f"no line counts {', '.join(sorted(COUNTED - counted))}")
     parameters = deployed.template.document["Parameters"].items()
     secrets = [deployed.template.values[name] for name, one in parameters if one.get("NoEcho")]
     for told in [*filter(None, secrets), *re.findall(r"eyJ[\w.-]+", json.dumps(state))]:
@@ -259,7 +271,16 @@ def log_lines(deployed, state):
             raise RuntimeError("a log line holds a secret or a token")
     if any(re.search(r"\+[1-9][0-9]{9,14}", line) for line in lines):
         raise RuntimeError("a log line holds a number")
-    return [f"{len(lines)} log lines in the stack's log group, without a number, a token or a secret"]
+    return [
+        f"{len(lines)} log lines in the stack's log group, without a number, a token or a secret, with the metrics "
+        + ", ".join(sorted(counted))
+    ]
+
+
+def metrics(line, namespace):
+    """The metrics that a line holds for CloudWatch, in that namespace."""
+    groups = line.get("_aws", {}).get("CloudWatchMetrics", [])
+    return [one["Name"] for group in groups if group["Namespace"] == namespace for one in group["Metrics"]]
 
 
 def own_line(line):
