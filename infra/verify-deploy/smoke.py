@@ -12,6 +12,7 @@ import pathlib
 import re
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -46,6 +47,7 @@ def calls(deployed, built, carrier_port, logs):
         for program, arguments, text, what in PLAYED:
             play(program, arguments, text, state, logs)
             seen.append(f"`{' '.join([program, *arguments.split()])}`: {what}")
+        seen += asked_for_call(where, json.loads(state.read_text())["demo"]["tags"][0])
         seen += dead_letters(deployed)
         seen += log_lines(deployed, json.loads(state.read_text()))
     seen += roles_are_enforced(deployed, where)
@@ -143,6 +145,24 @@ def play(program, arguments, text, state, logs):
     (logs / f"{name}.txt").write_text(done.stdout)
     if done.returncode or text not in done.stdout:
         raise RuntimeError(f"`{program} {arguments}` through the deployed stack, without {text}:\n{done.stdout}")
+
+
+def asked_for_call(where, tag):
+    """A visitor asks to be rung, and is: by the carrier, which then asks the Function URLs."""
+    path = f"{where.http}/api/v1/call/{tag['shortCode']}/"
+    body = json.dumps({"visitorPhone": "+919876500001"}).encode()
+    status, answer = ask(path + "initiate", body, {"content-type": "application/json"})
+    expect("a visitor who asks to be rung", (status, answer), 201, "callSid")
+    sid = json.loads(answer)["callSid"]
+    until = time.monotonic() + CALL_SECONDS
+    while True:
+        _, history = ask(path + "history", headers={"authorization": f"Bearer {tag['ownerToken']}"})
+        call = next(one for one in json.loads(history)["calls"] if one["twilioCallSid"] == sid)
+        if call["status"] == "completed":
+            return ["a visitor asks to be rung: the carrier's REST API is asked, both are rung and talk"]
+        if time.monotonic() > until:
+            raise RuntimeError(f"the call that was asked for is {call['status']}")
+        time.sleep(0.2)
 
 
 def every_function_starts(deployed, built):
@@ -246,10 +266,10 @@ def dead_letters(deployed):
 # Functions that these calls must have gone through, by every way in; of what is frequent, such as
 # relaying, no line is written.
 CALLED = {
-    "connect", "status", "dial-status", "history", "call-history", "tag-put", "booking-put",
+    "connect", "status", "dial-status", "initiate", "history", "call-history", "tag-put", "booking-put",
     "ws-call-initiate", "ws-call-accept", "ws-call-reject", "ws-call-end", "deadlines",
 }
-COUNTED = {"CallsStarted", "CallsConnected", "CallsEnded", "RingTime"}
+COUNTED = {"CallsStarted", "CallsConnected", "CallsEnded", "RingTime", "CarrierLatency"}
 
 
 def log_lines(deployed, state):
