@@ -68,6 +68,8 @@ pub const POST_MS: f64 = 10.0;
 /// A message of a queue is sent, received and deleted. What Lambda asks an empty queue
 /// costs the same with and without calls, and is not in here.
 pub const REQUESTS_A_MESSAGE: f64 = 3.0;
+/// A line of the HTTP API's access log, bytes.
+const ACCESS_LOG_BYTES: f64 = 200.0;
 /// An item of one write unit is at most this large, its index entry included, bytes.
 const ITEM_BYTES: f64 = 1024.0 + 100.0;
 
@@ -162,7 +164,7 @@ impl Bill {
             compute: usage.gb_seconds * 1e6 * prices.lambda_gb_second,
             writes: usage.write_units * prices.write_units,
             reads: usage.read_units * prices.read_units,
-            logs: gb(usage.log_bytes) * prices.log_gb,
+            logs: gb(usage.log_bytes + usage.http_api_requests * ACCESS_LOG_BYTES) * prices.log_gb,
             storage: gb(ITEM_BYTES) * usage.item_months * stored,
             transfer: gb(usage.answer_bytes) * prices.transfer_gb,
         }
@@ -222,10 +224,10 @@ mod tests {
         assert!(near(bill.writes, 1.875));
         assert!(near(bill.reads, 0.062_5));
         assert!(near(bill.answering(), 10.250_833_4));
-        assert!(near(bill.logs, 0.5));
+        assert!(near(bill.logs, 0.6));
         assert!(near(bill.transfer, 0.09));
         assert!(near(bill.storage, 0.0));
-        assert!(near(bill.everything(), 10.250_833_4 + 0.5 + 0.09));
+        assert!(near(bill.everything(), 10.250_833_4 + 0.6 + 0.09));
     }
 
     #[test]

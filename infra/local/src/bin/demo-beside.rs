@@ -11,7 +11,7 @@ use maskline_local::demo::{self, Facts, StateFile};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What it takes from the environment..
+/// What it takes from the environment.
 const NAMES: [&str; 10] = [
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
