@@ -20,7 +20,7 @@ class Gap:
     make: object = None
 
 
-METRIC_MATH = "MiniStack's CloudFormation and its PutMetricAlarm refuse alarms of metric math"
+METRIC_MATH = "its CloudFormation refuses alarms of several metrics, and its API loses the metrics"
 DROPPED = "its CloudFormation takes the property and drops it"
 
 MINISTACK = [

@@ -81,10 +81,9 @@ def unverified(template, checks):
 
 
 def text(template, checks, least, calls):
-    resources = template.resources()
-    left = unverified(template, checks)
-    lines = ["# What was verified where", ""]
-    lines += [
+    lines = [
+        "# What was verified where",
+        "",
         "The template, as SAM's translator transforms it, created on stand-ins for AWS with every condition of it",
         "true; every resource read back through their APIs, and compared with the template. *CloudFormation*:",
         "created by the stand-in's CloudFormation. *API*: created through its API, from the same template.",
@@ -96,28 +95,50 @@ def text(template, checks, least, calls):
         "",
         "## In numbers",
         "",
-        "| type | resources | " + " | ".join(checked.name for checked in checks) + " | nowhere |",
-        "|---|---|" + "---|" * (len(checks) + 1),
+        *by_type(template, checks),
+        "",
+        "## Every resource, and what was read back",
+        "",
+        *by_resource(template, checks),
+        "",
+        "## What the stand-ins leave out, and why",
+        "",
+        *left_out(checks),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def by_type(template, checks):
+    resources, left = template.resources(), unverified(template, checks)
+    rows = []
     for kind, count in sorted(Counter(one["Type"] for one in resources.values()).items()):
         names = [name for name, one in resources.items() if one["Type"] == kind]
         cells = [cell(resources, names, checked.verified) for checked in checks]
         nowhere = sorted({prop for name in names for prop in left.get(name, [])})
-        lines.append(f"| `{kind}` | {count} | " + " | ".join(cells) + f" | {', '.join(nowhere)} |")
-    lines += ["", "## Every resource, and what was read back", ""]
-    lines += ["| resource | type | " + " | ".join(checked.name for checked in checks) + " | nowhere |"]
-    lines += ["|---|---|" + "---|" * (len(checks) + 1)]
-    for name, resource in resources.items():
+        rows.append([f"`{kind}`", str(count), *cells, ", ".join(nowhere)])
+    return table(["type", "resources", *(checked.name for checked in checks), NOWHERE], rows)
+
+
+def by_resource(template, checks):
+    left = unverified(template, checks)
+    rows = []
+    for name, one in template.resources().items():
         cells = [properties(checked.verified[name]) for checked in checks]
-        lines.append(f"| `{name}` | `{resource['Type']}` | " + " | ".join(cells) + f" | {', '.join(left.get(name, []))} |")
-    lines += ["", "## What the stand-ins leave out, and why", ""]
+        rows.append([f"`{name}`", f"`{one['Type']}`", *cells, ", ".join(left.get(name, []))])
+    return table(["resource", "type", *(checked.name for checked in checks), NOWHERE], rows)
+
+
+def table(heads, rows):
+    return ["| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows]]
+
+
+def left_out(checks):
+    lines = set()
     for checked in checks:
-        known = sorted({(gap.of, gap.property, gap.why, gap.make is not None) for gap, _ in checked.met})
-        lines += [
-            f"- {checked.name}: `{of}` {prop}: {why}{'; made through the API' if made else ''}"
-            for of, prop, why, made in known
-        ]
-    return "\n".join(lines) + "\n"
+        for gap, _ in checked.met:
+            made = "; made through the API" if gap.make else ""
+            lines.add(f"- {checked.name}: `{gap.of}` {gap.property}: {gap.why}{made}")
+    return sorted(lines)
 
 
 def cell(resources, names, verified):
