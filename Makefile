@@ -64,6 +64,19 @@ unit-and-end-to-end: build-dev turn-server
 	@rm -f target/permissions.tsv
 	cargo test --workspace --locked
 
+SECOND_STORE := .venv/second-store
+SECOND_STORE_READY := $(SECOND_STORE)/.requirements-installed
+
+# Its own command, because of the time: what differs from store to store seldom changes.
+.PHONY: second-store
+second-store: build-dev turn-server $(SECOND_STORE_READY) ## The end-to-end tests on MiniStack's DynamoDB instead of the embedded store
+	$(SECOND_STORE)/bin/python -B tests/second-store/run.py cargo test --package maskline-tests --locked
+
+$(SECOND_STORE_READY): tests/second-store/requirements.txt
+	python3 -m venv $(SECOND_STORE)
+	$(SECOND_STORE)/bin/pip install --quiet --requirement $<
+	@touch $@
+
 # What the functions did in these tests against what the template lets them do.
 .PHONY: permissions
 permissions: unit-and-end-to-end

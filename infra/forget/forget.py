@@ -34,6 +34,8 @@ from botocore.exceptions import ClientError
 PURPOSES = ("Tags", "Bookings", "Calls", "Connections", "RateLimits")
 E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 STATE_FILE = pathlib.Path(__file__).resolve().parents[2] / "target" / "maskline-local.json"
+# Whose tables a store of one's own holds, unless STORE_ACCOUNT says otherwise.
+LOCAL_ACCOUNT = "123456789012"
 # What stands for an owner's number: the domain's form of a number, and nobody's.
 NO_NUMBER = "+10000000000"
 # What stands for a visitor's number, as for callers who withhold theirs.
@@ -177,11 +179,11 @@ def of_stack(stack):
     return boto3.client("dynamodb"), {purpose: found[f"{purpose}Table"] for purpose in PURPOSES}
 
 
-def of_local_stack(endpoint):
-    """The tables of the stack on this machine, whose store takes any credentials."""
+def of_local_stack(endpoint, account):
+    """The tables of the stack on this machine, whose store takes the account for a key id and any secret."""
     client = boto3.client(
         "dynamodb", endpoint_url=endpoint, region_name="us-east-1",
-        aws_access_key_id="local", aws_secret_access_key="local",
+        aws_access_key_id=account, aws_secret_access_key="local",
     )
     return client, {purpose: f"{purpose}Table" for purpose in PURPOSES}
 
@@ -200,11 +202,13 @@ def main():
         fail("PERSON looks like a phone number and is not in E.164: + and the country code come first")
     apply = os.environ.get("APPLY") == "yes"
     stack, store = os.environ.get("STACK"), os.environ.get("STORE")
+    account = os.environ.get("STORE_ACCOUNT", LOCAL_ACCOUNT)
     if not stack and not store:
         if not STATE_FILE.exists():
             fail("STACK, a stack on AWS, or STORE, a local store's address, is missing; no local stack runs")
-        store = json.loads(STATE_FILE.read_text())["storeUrl"]
-    client, names = of_stack(stack) if stack else of_local_stack(store)
+        state = json.loads(STATE_FILE.read_text())
+        store, account = state["storeUrl"], state["storeAccount"]
+    client, names = of_stack(stack) if stack else of_local_stack(store, account)
     counts = forget(Tables(client, names, apply), person, os.environ.get("IP_HASH_SECRET"))
     print(f"{'Forgot' if apply else 'Would forget (APPLY=yes does it)'}, in {stack or 'the local store'}:")
     for what, count in sorted(counts.items()):

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use maskline_local::store::Store;
 use maskline_local::tap::{Seen, Tap};
 use maskline_local::template::{FunctionPlan, Plan, Template};
 use maskline_local::websocket::{Passing, WebSocketApi};
@@ -30,7 +29,8 @@ const QUEUE: &str = "DeadlinesQueue";
 /// while others like it are measured.
 const RING_SECONDS: &str = "600";
 /// Settings that would lead out of this machine, or to data that is to last.
-const ONLY_HERE: [&str; 6] = [
+const ONLY_HERE: [&str; 7] = [
+    "AWS_ENDPOINT_URL_DYNAMODB",
     "FUNCTIONS_DIR",
     "JWT_JWKS_URL",
     "PUBLIC_BASE_URL",
@@ -57,9 +57,6 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct World {
     stack: Stack,
-    store: Store,
-    store_url: String,
-    tap: Tap,
     plan: Plan,
     serial: Cell<u64>,
     /// Events that can be used again, by function.
@@ -139,21 +136,14 @@ impl World {
         functions_dir: &Path,
         purpose: Purpose,
     ) -> Result<Self, Error> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0));
-        let listener = listener.map_err(Error::io("the store's address"))?;
-        let address = listener.local_addr();
-        let address = address.map_err(Error::io("the store's address"))?;
-        let store_url = format!("http://{address}");
-        let store = Store::start(listener, None)?;
-        let tap = Tap::start(&store_url, None).await?;
-        let (line, processes) = match purpose {
-            Purpose::Counting => (tap.url(), 1),
-            Purpose::Timing { processes } => (store_url.as_str(), processes),
+        let processes = match purpose {
+            Purpose::Counting => 1,
+            Purpose::Timing { processes } => processes,
         };
         let mut options = Options::ephemeral()
-            .with("AWS_ENDPOINT_URL_DYNAMODB", line)
             .with("MAX_CONCURRENCY", &processes.to_string())
             .with("APP_RING_SECONDS", RING_SECONDS);
+        options.tapped = purpose == Purpose::Counting;
         options.template = template.to_owned();
         options.functions_dir = Some(functions_dir.to_owned());
         for name in ONLY_HERE {
@@ -170,9 +160,6 @@ impl World {
         let plan = Template::read(template)?.resolve(value, stack.addresses())?;
         let world = Self {
             stack,
-            store,
-            store_url,
-            tap,
             plan,
             serial: Cell::new(0),
             lasting: RefCell::default(),
@@ -198,13 +185,12 @@ impl World {
 
     /// Where the store is, without the tap.
     pub fn store_url(&self) -> &str {
-        &self.store_url
+        &self.stack.store().url
     }
 
     /// Takes everything down.
     pub async fn stop(self) {
         self.stack.stop().await;
-        self.store.stop().await;
     }
 
     /// What one invocation of that event uses, and its answer's body.
@@ -230,11 +216,11 @@ impl World {
         let plan = self.function(function)?;
         tokio::time::sleep(LINES_ARRIVE).await;
         let before = self.meters()?;
-        self.tap.take();
+        self.tap()?.take();
         let done = doing.await?;
         tokio::time::sleep(LINES_ARRIVE).await;
         let after = self.meters()?;
-        let mut seen = self.tap.take();
+        let mut seen = self.tap()?.take();
         seen.retain(|seen| seen.function == function);
         let prefix = format!("{function} | ");
         let lines = self.stack.log().lines().split_off(before.lines);
@@ -286,6 +272,11 @@ impl World {
             received: self.received.load(Ordering::Relaxed),
             lines: self.stack.log().lines().len(),
         })
+    }
+
+    fn tap(&self) -> Result<&Tap, Error> {
+        let tap = self.stack.tap();
+        tap.ok_or_else(|| Error::Needs("no tap where nothing is counted".into()))
     }
 
     fn gateway(&self) -> Result<&WebSocketApi, Error> {

@@ -295,7 +295,12 @@ fn write_welcome(text: &mut String, stack: &Stack, demo: Option<&Demo>) -> std::
         Some(carrier) => writeln!(text, "  Simulated carrier      {carrier}")?,
         None => writeln!(text, "  Carrier                as TWILIO_API_BASE_URL says")?,
     }
-    writeln!(text, "  Store (DynamoDB)       {}\n", stack.store_url())?;
+    let store = stack.store();
+    writeln!(
+        text,
+        "  Store (DynamoDB)       {}, access key id {}\n",
+        store.url, store.account
+    )?;
     if let Some(demo) = demo {
         if stack.websocket().is_some() {
             writeln!(text, "Demo apps, each in a tab of its own: {url}/demo")?;
@@ -419,6 +424,8 @@ pub struct Facts<'a> {
     pub websocket_url: Option<&'a str>,
     /// The store, where it may be asked.
     pub store_url: Option<&'a str>,
+    /// The access key id to ask it with.
+    pub store_account: Option<&'a str>,
     /// The simulated carrier.
     pub carrier_url: Option<&'a str>,
     /// PUBLIC_BASE_URL.
@@ -453,7 +460,8 @@ impl StateFile {
         let facts = Facts {
             http_url: stack.http_url(),
             websocket_url: stack.websocket().map(WebSocketApi::url),
-            store_url: Some(stack.store_url()),
+            store_url: Some(&stack.store().url),
+            store_account: Some(&stack.store().account),
             carrier_url: stack.carrier_url(),
             public_base_url: stack.value("PUBLIC_BASE_URL"),
             voice_url: voice_url.as_deref(),

@@ -18,7 +18,7 @@ use crate::http::Gateway;
 use crate::lambda::{Function, Host, default_functions_dir};
 use crate::queue::Queues;
 use crate::settings::Settings;
-use crate::store::{Store, create_tables};
+use crate::store::{Store, StoreAddress, create_tables, own_account};
 use crate::tap::Tap;
 use crate::template::{Addresses, Plan, Template};
 use crate::usage::Usage;
@@ -44,9 +44,11 @@ pub struct Options {
     pub functions_dir: Option<PathBuf>,
     /// Where the stack's and the functions' lines go.
     pub log: LogSink,
-    /// Notes the permissions that functions take, but for the store's where that is given:
-    /// then whoever gives it does.
+    /// Notes the permissions that functions take.
     pub usage: Option<Usage>,
+    /// Puts a tap on the functions' line to the store. One is there in any case where
+    /// permissions are noted, and before a store that is not the embedded one.
+    pub tapped: bool,
 }
 
 impl Default for Options {
@@ -59,13 +61,14 @@ impl Default for Options {
             functions_dir: None,
             log: LogSink::Stderr,
             usage: None,
+            tapped: false,
         }
     }
 }
 
 impl Options {
-    /// For tests: the repository's template, any free ports, no `.env`, and a log
-    /// in memory.
+    /// For tests: the repository's template, any free ports, no `.env`, a log in memory,
+    /// and an account of its own, so that many stacks can have one store.
     pub fn ephemeral() -> Self {
         let any_port = ["HTTP_PORT", "WS_PORT", "STORE_PORT", "CARRIER_PORT"];
         Self {
@@ -75,7 +78,9 @@ impl Options {
             functions_dir: None,
             log: LogSink::memory(),
             usage: None,
+            tapped: false,
         }
+        .with("STORE_ACCOUNT", &own_account())
     }
 
     /// Adds one setting.
@@ -95,14 +100,15 @@ pub struct Stack {
     settings: Settings,
     plan: Plan,
     addresses: Addresses,
-    store_url: String,
+    store: StoreAddress,
+    tap: Option<Tap>,
     carrier_url: Option<String>,
     functions: Functions,
     http: Server,
     websocket: Option<(Arc<WebSocketApi>, Server)>,
     queues: Option<(Arc<Queues>, Server)>,
     carrier: Option<Server>,
-    store: Option<Store>,
+    embedded_store: Option<Store>,
     log: LogSink,
 }
 
@@ -148,18 +154,19 @@ impl Stack {
                 (Some(address(&listener)?.1), Some(listener))
             }
         };
+        let store = StoreAddress::new(store_url, &settings)?;
         settings.set_defaults(&addresses.http, carrier_url.as_deref());
         let given = |name: &str| settings.get(name).map(str::to_owned);
         let plan = template.resolve(given, &addresses)?;
 
-        let store = match store_listener {
+        let embedded_store = match store_listener {
             Some(listener) => {
                 let listener = listener.into_std().map_err(Error::io("STORE_PORT"))?;
                 Some(Store::start(listener, settings.given("STORE_PATH"))?)
             }
             None => None,
         };
-        create_tables(&http_client()?, &store_url, &plan.tables).await?;
+        create_tables(&http_client()?, &store, &plan.tables).await?;
 
         let functions_dir = match options.functions_dir {
             Some(dir) => dir,
@@ -168,18 +175,17 @@ impl Stack {
                 None => default_functions_dir()?,
             },
         };
-        let functions_store = match (&store, &options.usage) {
-            (Some(_), Some(usage)) => {
-                let tap = Tap::start(&store_url, Some(usage.clone())).await?;
-                tap.url().to_owned()
-            }
-            _ => store_url.clone(),
+        let tapped = options.tapped || options.usage.is_some() || embedded_store.is_none();
+        let tap = match tapped {
+            true => Some(Tap::start(&store, options.usage.clone()).await?),
+            false => None,
         };
+        let functions_store = tap.as_ref().map_or(store.url.as_str(), Tap::url);
         let host = Host {
             // Functions run in that directory, so a relative path would not do.
             functions_dir: std::path::absolute(functions_dir)
                 .map_err(Error::io("FUNCTIONS_DIR"))?,
-            store_url: functions_store,
+            store_url: functions_store.to_owned(),
             max_concurrency: settings.number("MAX_CONCURRENCY", 10)?,
             log: options.log.clone(),
         };
@@ -237,14 +243,15 @@ impl Stack {
             settings,
             plan,
             addresses,
-            store_url,
+            store,
+            tap,
             carrier_url,
             functions,
             http,
             websocket,
             queues,
             carrier: None,
-            store,
+            embedded_store,
             log: options.log,
         };
         if let Some(listener) = carrier_listener {
@@ -275,9 +282,14 @@ impl Stack {
         self.queues.as_ref().map(|(queues, _)| queues.as_ref())
     }
 
-    /// Where the store is.
-    pub fn store_url(&self) -> &str {
-        &self.store_url
+    /// Where the store is, past the tap.
+    pub fn store(&self) -> &StoreAddress {
+        &self.store
+    }
+
+    /// The tap on the functions' line to the store, if there is one.
+    pub fn tap(&self) -> Option<&Tap> {
+        self.tap.as_ref()
     }
 
     /// Where the simulated carrier is, if it runs.
@@ -344,7 +356,7 @@ impl Stack {
         for function in &self.functions.0 {
             function.stop().await;
         }
-        if let Some(store) = self.store {
+        if let Some(store) = self.embedded_store {
             let _ = timeout(STOP_TIMEOUT, store.stop()).await;
         }
     }

@@ -1,5 +1,6 @@
-//! The embedded DynamoDB-compatible store, and the template's tables in it.
+//! The embedded DynamoDB-compatible store, and the template's tables in it or in another one.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use dynoxide::Database;
@@ -7,10 +8,85 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::Error;
-use crate::template::{REGION, TablePlan};
+use crate::settings::Settings;
+use crate::template::{ACCOUNT, REGION, TablePlan};
 
 /// DynamoDB removes expired items within days; nobody may rely on less.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Where a store is, and whose tables in it are meant.
+#[derive(Debug, Clone)]
+pub struct StoreAddress {
+    /// `http://…`
+    pub url: String,
+    /// The access key id that requests are signed with: twelve digits, which MiniStack takes
+    /// for an account. Amazon's DynamoDB Local keeps each key id's tables apart, too. The
+    /// embedded store does not look at it.
+    pub account: String,
+}
+
+impl StoreAddress {
+    /// The store at that address, and the account that STORE_ACCOUNT names, or else the
+    /// template's.
+    pub(crate) fn new(url: String, settings: &Settings) -> Result<Self, Error> {
+        let account = settings.given("STORE_ACCOUNT").unwrap_or(ACCOUNT);
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::Malformed {
+                name: "STORE_ACCOUNT".into(),
+                reason: "expected twelve digits".into(),
+            });
+        }
+        Ok(Self {
+            url,
+            account: account.to_owned(),
+        })
+    }
+
+    /// Sends one DynamoDB request. The inner error is DynamoDB's code and message.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached.
+    pub async fn request(
+        &self,
+        client: &reqwest::Client,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Result<Value, String>, reqwest::Error> {
+        // Local stores want a signature to be there, and do not check it.
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={}/20260101/{REGION}/dynamodb/aws4_request, \
+             SignedHeaders=host, Signature=local",
+            self.account
+        );
+        let response = client
+            .post(&self.url)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-date", "20260101T000000Z")
+            .header("authorization", authorization)
+            .body(body.to_string())
+            .send()
+            .await?;
+        let succeeded = response.status().is_success();
+        let text = response.text().await?;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        if succeeded {
+            return Ok(Ok(answer));
+        }
+        let code = answer["__type"].as_str().unwrap_or(&text);
+        let code = code.rsplit('#').next().unwrap_or(code);
+        Ok(Err(match answer["message"].as_str() {
+            Some(message) if code != "ResourceInUseException" => format!("{code}: {message}"),
+            _ => code.to_owned(),
+        }))
+    }
+}
+
+/// An account that nobody else has, for tables that nobody else is to see.
+pub fn own_account() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("{:012}", random % 1_000_000_000_000)
+}
 
 /// The running store. It stops when this is dropped or told to.
 #[derive(Debug)]
@@ -87,12 +163,13 @@ async fn serve(
 /// that speaks DynamoDB's protocol will do.
 pub async fn create_tables(
     client: &reqwest::Client,
-    url: &str,
+    store: &StoreAddress,
     tables: &[TablePlan],
 ) -> Result<(), Error> {
     for table in tables {
         let call = async |operation: &str, body: &Value| {
-            request(client, url, operation, body)
+            store
+                .request(client, operation, body)
                 .await
                 .map_err(|error| Error::Store(format!("{operation} {}: {error}", table.name)))
         };
@@ -124,39 +201,4 @@ pub async fn create_tables(
         }
     }
     Ok(())
-}
-
-/// One request. The inner error is DynamoDB's code and message.
-async fn request(
-    client: &reqwest::Client,
-    url: &str,
-    operation: &str,
-    body: &Value,
-) -> Result<Result<Value, String>, reqwest::Error> {
-    // Local stores want a signature to be there, and do not check it.
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/dynamodb/aws4_request, \
-         SignedHeaders=host, Signature=local"
-    );
-    let response = client
-        .post(url)
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header("x-amz-date", "20260101T000000Z")
-        .header("authorization", authorization)
-        .body(body.to_string())
-        .send()
-        .await?;
-    let succeeded = response.status().is_success();
-    let text = response.text().await?;
-    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
-    if succeeded {
-        return Ok(Ok(answer));
-    }
-    let code = answer["__type"].as_str().unwrap_or(&text);
-    let code = code.rsplit('#').next().unwrap_or(code);
-    Ok(Err(match answer["message"].as_str() {
-        Some(message) if code != "ResourceInUseException" => format!("{code}: {message}"),
-        _ => code.to_owned(),
-    }))
 }

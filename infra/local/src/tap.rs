@@ -1,5 +1,6 @@
 //! A tap on the line between the functions and the store: passes every request on,
-//! notes what it was and what it cost, and breaks the ones it is told to break.
+//! notes what it was and what it cost, breaks the ones it is told to break, and signs them
+//! all alike: to the tap, a signature tells the function; to the store, whose tables are meant.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use crate::Error;
 use crate::log::lock;
 use crate::stack::http_client;
+use crate::store::StoreAddress;
 use crate::usage::{Usage, signed_by};
 
 /// One DynamoDB request.
@@ -66,7 +68,7 @@ struct Noted {
 
 #[derive(Clone)]
 struct Line {
-    store_url: String,
+    store: StoreAddress,
     client: reqwest::Client,
     usage: Option<Usage>,
     state: Arc<Mutex<Noted>>,
@@ -74,9 +76,9 @@ struct Line {
 }
 
 impl Tap {
-    /// Starts one in front of the store at `store_url`; it runs as long as the
-    /// current runtime does. `usage` notes the permissions that requests take.
-    pub async fn start(store_url: &str, usage: Option<Usage>) -> Result<Self, Error> {
+    /// Starts one in front of that store; it runs as long as the current runtime does.
+    /// `usage` notes the permissions that requests take.
+    pub async fn start(store: &StoreAddress, usage: Option<Usage>) -> Result<Self, Error> {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(Error::io("the tap"))?;
@@ -84,7 +86,7 @@ impl Tap {
         let state = Arc::default();
         let broken = watch::Sender::new(false);
         let line = Line {
-            store_url: store_url.to_owned(),
+            store: store.clone(),
             client: http_client()?,
             usage,
             state: Arc::clone(&state),
@@ -162,9 +164,10 @@ impl Line {
         }
         headers.remove("content-length");
         headers.remove("host");
+        sign_as(&mut headers, &self.store.account);
         let answer = self
             .client
-            .post(&self.store_url)
+            .post(&self.store.url)
             .headers(headers)
             .body(asking_for_the_cost(body))
             .send()
@@ -197,6 +200,20 @@ impl Line {
         attempts.1 += 1;
         let first = attempts.1 == 1;
         (attempts.0 == after && (first || how != Break::AnswerLost)).then_some(how)
+    }
+}
+
+/// Puts that access key id in the place of the signature's. Local stores do not check the rest.
+fn sign_as(headers: &mut HeaderMap, account: &str) {
+    let signed = headers.get("authorization").zip(signed_by(headers));
+    let signed = signed.and_then(|(signature, key)| {
+        let theirs = format!("Credential={key}/");
+        let ours = format!("Credential={account}/");
+        let signature = signature.to_str().ok()?.replacen(&theirs, &ours, 1);
+        HeaderValue::try_from(signature).ok()
+    });
+    if let Some(signature) = signed {
+        headers.insert("authorization", signature);
     }
 }
 

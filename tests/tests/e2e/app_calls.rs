@@ -596,6 +596,7 @@ async fn relays_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relayed_frame_costs_one_read() {
     let (world, tap) = World::tapped(1).await;
+    let counts_units = world.counts_units().await;
     let booking = world.new_booking().await;
     let (mut caller, mut receiver) = pair(&world, &booking).await;
     let call = talking(&booking, &mut caller, &mut receiver).await;
@@ -616,6 +617,6 @@ async fn a_relayed_frame_costs_one_read() {
         let seen = tap.take();
         assert_eq!(seen.len(), 5, "{seen:?}");
         let half = |seen: &maskline_local::tap::Seen| (seen.units - 0.5).abs() < 1e-9;
-        assert!(seen.iter().all(half), "{seen:?}");
+        assert!(seen.iter().all(half) || !counts_units, "{seen:?}");
     }
 }

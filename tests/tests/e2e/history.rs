@@ -5,18 +5,14 @@ use maskline::domain::call::{NewCall, Origin, Visitor};
 use maskline::domain::phone::PhoneNumber;
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::Start;
+use maskline_tests::store::environment;
 use maskline_tests::{TestTag, World, call_sid, world};
 use serde_json::{Value, json};
 
 /// Writes `count` calls a minute apart, as the connect function does.
 async fn past_calls(world: &World, tag: &TestTag, count: i64) {
-    let env = Env::from([
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", world.stack.store_url()),
-        ("CALLS_TABLE", "CallsTable"),
-    ]);
+    let [url, key, secret, region] = environment(world.stack.store());
+    let env = Env::from([url, key, secret, region, ("CALLS_TABLE", "CallsTable")]);
     let calls = Start::from_env(env).unwrap().calls().unwrap();
     let now = Timestamp::now();
     let item = &world.items("TagsTable", "code", &tag.code).await[0];
@@ -122,6 +118,7 @@ async fn a_thousand_calls() {
         );
     }
 
+    let counts_units = world.counts_units().await;
     for limit in [1, 10, 100] {
         let mut costs = Vec::new();
         for page in [1, CALLS / limit / 2, CALLS / limit] {
@@ -143,12 +140,9 @@ async fn a_thousand_calls() {
         println!(
             "history, {limit} a page: {costs:?} read units on the first, middle and last page"
         );
-        assert!(costs[0] > 0.0);
         // The first page tells which call is the newest by itself.
-        assert!(
-            costs[1] == costs[2] && costs[0] <= costs[1],
-            "{limit} a page: {costs:?}"
-        );
+        let same = costs[0] > 0.0 && costs[0] <= costs[1] && costs[1] == costs[2];
+        assert!(same || !counts_units, "{limit} a page: {costs:?}");
     }
 }
 

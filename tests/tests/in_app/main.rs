@@ -24,8 +24,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use maskline::lambda::Start;
-use maskline_local::store::{Store, create_tables};
+use maskline_local::store::{StoreAddress, create_tables};
 use maskline_local::template::TablePlan;
+use maskline_tests::store::{empty_store, environment};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -54,9 +55,9 @@ fn whatever_happens_every_call_comes_to_one_end() {
                 .unwrap_or_else(|_| panic!("{name} is not a number")),
         )
     };
-    let url = start_store();
+    let store = start_store();
     if let Some(seed) = number("IN_APP_SEED") {
-        if let Err(failure) = one_run(seed, "only", &url, true) {
+        if let Err(failure) = one_run(seed, "only", &store, true) {
             panic!("{failure}");
         }
         return;
@@ -75,7 +76,7 @@ fn whatever_happens_every_call_comes_to_one_end() {
                     if at >= runs || failed.lock().unwrap().len() >= ENOUGH {
                         return;
                     }
-                    match one_run(first + at, "run", &url, false) {
+                    match one_run(first + at, "run", &store, false) {
                         Ok(ended) => {
                             let mut ends = ends.lock().unwrap();
                             for end in ended {
@@ -94,7 +95,7 @@ fn whatever_happens_every_call_comes_to_one_end() {
     let failed = failed.into_inner().unwrap();
     println!("calls that ended so: {:?}", ends.lock().unwrap());
     if let Some(seed) = failed.iter().min() {
-        let again = one_run(*seed, "again", &url, true);
+        let again = one_run(*seed, "again", &store, true);
         let again = again
             .err()
             .unwrap_or_else(|| "not again: another thing plays a part".into());
@@ -103,7 +104,7 @@ fn whatever_happens_every_call_comes_to_one_end() {
 }
 
 /// One run: how its calls ended, or what was wrong with it.
-fn one_run(seed: u64, which: &str, url: &str, traced: bool) -> Result<Vec<String>, String> {
+fn one_run(seed: u64, which: &str, store: &StoreAddress, traced: bool) -> Result<Vec<String>, String> {
     thread_local! {
         static CLIENT: std::cell::OnceCell<(Runtime, Client)> = const { std::cell::OnceCell::new() };
     }
@@ -112,7 +113,7 @@ fn one_run(seed: u64, which: &str, url: &str, traced: bool) -> Result<Vec<String
         let (runtime, client) = client.get_or_init(|| {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             let runtime = builder.enable_all().build().unwrap();
-            (runtime, new_client(url))
+            (runtime, new_client(store))
         });
         let mut run = Run::new(seed, prefix, client, traced);
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -137,14 +138,9 @@ fn one_run(seed: u64, which: &str, url: &str, traced: bool) -> Result<Vec<String
 
 /// A client as a function has it, but that requests have all the time they want, and are
 /// repeated only where a run says so: a wait of the client's own would make no two runs alike.
-fn new_client(url: &str) -> Client {
-    let env = [
-        ("AWS_REGION", "local"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", url),
-    ];
-    let client = Start::from_env(env.into()).unwrap().dynamodb().unwrap();
+fn new_client(store: &StoreAddress) -> Client {
+    let env = environment(store).into();
+    let client = Start::from_env(env).unwrap().dynamodb().unwrap();
     let config = client.config().to_builder();
     let config = config.timeout_config(TimeoutConfig::disabled());
     let config = config.retry_config(RetryConfig::disabled());
@@ -152,11 +148,8 @@ fn new_client(url: &str) -> Client {
 }
 
 /// The store that all runs share, each by names of its own.
-fn start_store() -> String {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    // It runs as long as this process does.
-    std::mem::forget(Store::start(listener, None).unwrap());
+fn start_store() -> StoreAddress {
+    let store = empty_store();
     let table = |name: &str, key: [(&str, &str); 2]| {
         let types = ["HASH", "RANGE"];
         let attributes =
@@ -181,7 +174,7 @@ fn start_store() -> String {
         .unwrap();
     let client = maskline_tests::client();
     runtime
-        .block_on(create_tables(client, &url, &tables))
+        .block_on(create_tables(client, &store, &tables))
         .unwrap();
-    url
+    store
 }

@@ -79,6 +79,7 @@ async fn announce(settings: &BTreeMap<&'static str, String>) -> Result<StateFile
         http_url: &settings["HTTP_URL"],
         websocket_url: value("WEBSOCKET_URL"),
         store_url: None,
+        store_account: None,
         carrier_url: Some(&carrier_url),
         public_base_url: None,
         voice_url: value("VOICE_URL"),

@@ -214,7 +214,7 @@ async fn a_function_sees_what_lambda_shows_and_nothing_else() {
     assert_eq!(foreign, None);
     assert_eq!(environment["TABLE"], "Things");
     assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "Fake");
-    assert_eq!(environment["AWS_ENDPOINT_URL_DYNAMODB"], stack.store_url());
+    assert_eq!(environment["AWS_ENDPOINT_URL_DYNAMODB"], stack.store().url);
 
     let context = stack
         .invoke("Fake", &json!({"do": "context"}))
