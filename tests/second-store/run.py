@@ -1,7 +1,8 @@
 """Runs a command against MiniStack's DynamoDB instead of the embedded store.
 
-The command finds it in AWS_ENDPOINT_URL_DYNAMODB. It gets a free port of this machine, which
-nobody else can reach, and ends with the command, whose exit status is this program's.
+The command finds it in AWS_ENDPOINT_URL_DYNAMODB: a free port that only this machine reaches.
+MiniStack ends with the command, whose exit status is this program's. Lines in which tests say
+what they leave out on this store are repeated at the end.
 """
 
 import contextlib
@@ -15,18 +16,23 @@ import urllib.request
 
 LOG = pathlib.Path(__file__).resolve().parents[2] / "target" / "second-store.log"
 SECONDS_TO_START = 30
+# As tests/src/store.rs writes it.
+NOT_ASSERTED = "not asserted:"
 
 
 @contextlib.contextmanager
 def ministack():
     """A running MiniStack's address."""
+    # Of ours only what a program needs to start: no AWS account's own keys, no settings of MiniStack's.
+    ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    environment = ours | {"SERVICES": "dynamodb", "LOG_LEVEL": "WARNING"}
     with socket.create_server(("127.0.0.1", 0)) as listener, LOG.open("w") as log:
         # The socket is handed over open: by its number, the port could be taken before it is used.
         server = subprocess.Popen(
             [sys.executable, "-m", "hypercorn", "ministack.app:app", "--bind", f"fd://{listener.fileno()}",
              "--keep-alive", "75"],
             pass_fds=[listener.fileno()],
-            env={**os.environ, "SERVICES": "dynamodb", "LOG_LEVEL": "WARNING"},
+            env=environment,
             stdout=log, stderr=log,
         )
         try:
@@ -50,6 +56,18 @@ def wait_until_ready(server, url):
     raise SystemExit(f"MiniStack does not start: see {LOG}")
 
 
+def run(command, url):
+    """The command's exit status, and what its tests say they have not asserted."""
+    environment = {**os.environ, "AWS_ENDPOINT_URL_DYNAMODB": url}
+    left_out = []
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if line.startswith(NOT_ASSERTED):
+                left_out.append(line)
+    return process.returncode, left_out
+
+
 def main():
     command = sys.argv[1:]
     if not command:
@@ -57,8 +75,9 @@ def main():
     LOG.parent.mkdir(exist_ok=True)
     with ministack() as url:
         started = time.monotonic()
-        status = subprocess.run(command, env={**os.environ, "AWS_ENDPOINT_URL_DYNAMODB": url}).returncode
-        print(f"On MiniStack's DynamoDB: exit status {status} after {time.monotonic() - started:.0f} s", flush=True)
+        status, left_out = run(command, url)
+        print(f"On MiniStack's DynamoDB: exit status {status} after {time.monotonic() - started:.0f} s")
+        print(f"Left out by {len(left_out)} tests:", *left_out, sep="\n  ", end="", flush=True)
     raise SystemExit(status)
 
 

@@ -251,3 +251,26 @@ fn units(body: &[u8]) -> f64 {
         table => of(table),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_signature_is_the_accounts() {
+        let signed = |key: &str| {
+            let scope = "20261121/us-east-1/dynamodb/aws4_request";
+            format!("AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders=host, Signature=a0")
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", signed("tag-put").parse().unwrap());
+        sign_as(&mut headers, "123456789012");
+        assert_eq!(headers["authorization"], signed("123456789012").as_str());
+        assert_eq!(signed_by(&headers), Some("123456789012"));
+
+        let mut none = HeaderMap::new();
+        sign_as(&mut none, "123456789012");
+        assert!(none.is_empty());
+    }
+}

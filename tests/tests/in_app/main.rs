@@ -104,7 +104,12 @@ fn whatever_happens_every_call_comes_to_one_end() {
 }
 
 /// One run: how its calls ended, or what was wrong with it.
-fn one_run(seed: u64, which: &str, store: &StoreAddress, traced: bool) -> Result<Vec<String>, String> {
+fn one_run(
+    seed: u64,
+    which: &str,
+    store: &StoreAddress,
+    traced: bool,
+) -> Result<Vec<String>, String> {
     thread_local! {
         static CLIENT: std::cell::OnceCell<(Runtime, Client)> = const { std::cell::OnceCell::new() };
     }

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::{DecodingKey, Validation, decode};
+use maskline_local::store::Store;
 use maskline_local::{Error, InvokeError, Options, Stack, demo};
 use serde_json::{Value, json};
 
@@ -74,7 +75,8 @@ fn options(test: &str) -> Options {
 }
 
 fn options_with(test: &str, template: &str) -> Options {
-    let mut options = Options::ephemeral();
+    // The embedded store, whatever the environment names.
+    let mut options = Options::ephemeral().with("AWS_ENDPOINT_URL_DYNAMODB", "");
     options.template = directory(test, template).join("template.yaml");
     options.functions_dir = Some(functions_dir());
     options
@@ -533,6 +535,36 @@ async fn a_store_in_a_file_keeps_its_tables() {
     assert!(error.contains("the table Things is there with another key"));
 }
 
+/// The stack makes its tables in it, looks at it through a tap, and leaves it as it is.
+#[tokio::test]
+async fn a_store_of_ones_own() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let own = Store::start(listener, None).unwrap();
+    let options = options("own-store").with("AWS_ENDPOINT_URL_DYNAMODB", &url);
+
+    let stack = Stack::start(options.clone()).await.unwrap();
+    let store = stack.store().clone();
+    assert_eq!(store.url, url);
+    let environment = stack.invoke("Fake", &json!({"do": "environment"})).await;
+    let line = environment.unwrap()["AWS_ENDPOINT_URL_DYNAMODB"].clone();
+    assert_eq!(line, stack.tap().unwrap().url());
+    assert_ne!(line, url.as_str());
+    stack.stop().await;
+
+    let describe = store.request(&client(), "DescribeTable", &json!({"TableName": "Things"}));
+    let there = describe.await.unwrap().unwrap();
+    assert_eq!(there["Table"]["TableName"], "Things");
+
+    for malformed in ["12345678901", "1234567890123", "12345678901x"] {
+        let options = options.clone().with("STORE_ACCOUNT", malformed);
+        let error = Stack::start(options).await.unwrap_err().to_string();
+        assert!(error.starts_with("STORE_ACCOUNT is malformed"), "{error}");
+        assert!(!error.contains(malformed), "{error}");
+    }
+    own.stop().await;
+}
+
 /// Runs the program until it is ready; with it comes the pid of its function.
 async fn program(directory: &Path) -> (Child, u32) {
     let state = directory.join("state.json");
@@ -541,6 +573,7 @@ async fn program(directory: &Path) -> (Child, u32) {
         .env("FUNCTIONS_DIR", functions_dir())
         .env("STATE_FILE", &state)
         .env("DEMO", "off")
+        .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
         .envs(["HTTP_PORT", "WS_PORT", "STORE_PORT", "CARRIER_PORT"].map(|name| (name, "0")))
         .stdout(Stdio::piped())
         .spawn()
