@@ -552,8 +552,9 @@ async fn a_store_of_ones_own() {
     assert_ne!(line, url.as_str());
     stack.stop().await;
 
-    let describe = store.request(&client(), "DescribeTable", &json!({"TableName": "Things"}));
-    let there = describe.await.unwrap().unwrap();
+    let (client, things) = (client(), json!({"TableName": "Things"}));
+    let there = store.request(&client, "DescribeTable", &things).await;
+    let there = there.unwrap().unwrap();
     assert_eq!(there["Table"]["TableName"], "Things");
 
     for malformed in ["12345678901", "1234567890123", "12345678901x"] {
