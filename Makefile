@@ -307,7 +307,7 @@ verify-deploy: $(SAM_READY) $(VERIFY_READY) build-dev ## Deploy what ships to st
 	$(MAKE) zips ARCH=$(subst aarch64,arm64,$(shell uname -m))
 	$(VERIFY_DEPLOY)
 
-# The same but for the release build, which takes a quarter of an hour.
+# The same but for the release build, which takes twenty minutes on two cores.
 .PHONY: verify-deploy-dev
 verify-deploy-dev: $(SAM_READY) $(VERIFY_READY) build-dev
 	$(VERIFY_DEPLOY) --dev
