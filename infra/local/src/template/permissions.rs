@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::intrinsics::Scope;
-use super::{Addresses, FunctionProperties, Resource, Template, parameters, queue, typed};
+use super::{Addresses, FunctionProperties, Template, parameters, queue, typed};
 use crate::Error;
 use crate::usage::Permission;
 
@@ -72,10 +72,6 @@ impl Template {
     /// both; nothing where they are the same.
     pub fn compare_permissions(&self, used: &BTreeSet<Permission>) -> Result<Vec<String>, Error> {
         let granted = self.permissions()?;
-        // Whoever is no function here is a test that looks into the store itself.
-        let functions = self.binaries()?;
-        let by_functions = used.iter().filter(|one| functions.contains(&one.function));
-        let used: &BTreeSet<Permission> = &by_functions.cloned().collect();
         let missing = used.difference(&granted);
         let idle = granted.difference(used);
         let mut problems: Vec<String> = missing
@@ -95,19 +91,6 @@ impl Template {
             }
         }
         Ok(problems)
-    }
-
-    fn binaries(&self) -> Result<BTreeSet<String>, Error> {
-        let functions = self.resources.iter();
-        let functions = functions.filter(|(_, one)| one.kind == "AWS::Serverless::Function");
-        let binary = |(id, resource): (&String, &Resource)| {
-            let own: FunctionProperties = typed(id, json!(resource.properties))?;
-            Ok(own.binary()?.to_owned())
-        };
-        functions
-            .map(binary)
-            .collect::<Result<_, String>>()
-            .map_err(Error::Template)
     }
 
     fn boundary(&self) -> Result<BTreeSet<Grant>, Error> {
