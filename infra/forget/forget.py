@@ -2,7 +2,8 @@
 
 The person is a user id of the host application or a phone number in E.164, read from PERSON or
 from standard input, so that it appears in no process list. Without APPLY=yes nothing is changed.
-What is printed are counts: neither the person nor anybody else.
+What is printed are counts: neither the person nor anybody else. STACK is a stack on AWS; STORE is a
+local store's address instead, and STORE_ACCOUNT the access key id to ask it with.
 
 | item | the person is | what happens |
 |---|---|---|

@@ -29,7 +29,7 @@ class Template:
         for name, parameter in document["Parameters"].items():
             value = given.get(name, parameter.get("Default"))
             if value is None:
-                raise KeyError(f"the parameter {name} has no default: PARAMETERS must give it")
+                raise KeyError(f"the parameter {name} has no default: verify.py must give it")
             self.values[name] = value
 
     def resources(self):

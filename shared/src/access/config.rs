@@ -339,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn machine_detection_is_on_or_off() {
+        let read = |value| Env::from([("MACHINE_DETECTION", value)]).machine_detection();
+        assert_eq!((read("on"), read("off")), (Ok(true), Ok(false)));
+        for bad in ["", "On", "true", "1"] {
+            assert_eq!(read(bad).unwrap_err().name, "MACHINE_DETECTION", "{bad:?}");
+        }
+    }
+
+    #[test]
     fn webhooks_move_to_the_public_address() {
         let url = (
             "STATUS_URL",

@@ -264,9 +264,11 @@ impl Calls {
             calls: Vec::new(),
             total,
         };
-        let top = if page == 1 { limit } else { 1 };
-        let newest = self.newest(line, 0..=u64::MAX, top);
-        let (mut top, first) = try_join!(newest, self.oldest(line, 0))?;
+        let wanted = if page == 1 { limit } else { 1 };
+        let (mut top, first) = try_join!(
+            self.newest(line, 0..=u64::MAX, wanted),
+            self.oldest(line, 0)
+        )?;
         let (Some(newest), Some(first)) = (top.first().map(|call| call.seq), first) else {
             return Ok(nothing(0));
         };
