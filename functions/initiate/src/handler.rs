@@ -1,4 +1,4 @@
-use maskline::access::config::ConfigError;
+use maskline::access::config::{ConfigError, Env};
 use maskline::access::error::Error;
 use maskline::access::metrics::{self, Kind, Metric};
 use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
@@ -95,8 +95,9 @@ impl Function for Initiate {
         })
     }
 
-    fn prepare() {
-        phone::load_metadata();
+    fn prepare(env: &Env) -> Result<(), ConfigError> {
+        phone::prepare(&env.expected_countries()?);
+        Ok(())
     }
 
     fn first_table(&self) -> Table<'_> {

@@ -1,4 +1,4 @@
-use maskline::access::config::ConfigError;
+use maskline::access::config::{ConfigError, Env};
 use maskline::access::error::Error;
 use maskline::domain::phone::{Country, PhoneNumber};
 use maskline::domain::tag::TagCode;
@@ -30,8 +30,9 @@ impl Function for TagPage {
         })
     }
 
-    fn prepare() {
+    fn prepare(_: &Env) -> Result<(), ConfigError> {
         script::name();
+        Ok(())
     }
 
     fn first_table(&self) -> Table<'_> {

@@ -1,5 +1,5 @@
 use maskline::access::auth::Tokens;
-use maskline::access::config::ConfigError;
+use maskline::access::config::{ConfigError, Env};
 use maskline::access::error::Error;
 use maskline::domain::phone::{self, Country, PhoneNumber};
 use maskline::domain::tag::{TagCode, TagSpec};
@@ -43,8 +43,9 @@ impl Function for TagPut {
         })
     }
 
-    fn prepare() {
-        phone::load_metadata();
+    fn prepare(env: &Env) -> Result<(), ConfigError> {
+        phone::prepare(&env.expected_countries()?);
+        Ok(())
     }
 
     fn first_table(&self) -> Table<'_> {

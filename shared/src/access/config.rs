@@ -243,6 +243,13 @@ impl Env {
             .collect()
     }
 
+    /// All of these: whose numbers are expected.
+    pub fn expected_countries(&self) -> Result<Vec<Country>, ConfigError> {
+        let mut countries = self.allowed_countries()?;
+        countries.push(self.default_country()?);
+        Ok(countries)
+    }
+
     /// CORS_ORIGINS: the web origins that may open sockets, comma-separated; none by default.
     pub fn cors_origins(&self) -> Vec<String> {
         let origins = self.optional("CORS_ORIGINS").unwrap_or_default().split(',');

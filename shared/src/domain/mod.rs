@@ -7,6 +7,7 @@ pub mod error_code;
 pub mod ice;
 pub mod ice_servers;
 pub mod limit;
+mod numbering;
 pub mod phone;
 pub mod secret;
 pub mod signaling;

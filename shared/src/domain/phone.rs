@@ -1,10 +1,11 @@
 //! Phone numbers: read from what people type, kept as E.164, shown masked.
 
 use std::fmt;
-use std::sync::LazyLock;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType, Region};
+use rlibphonenumber::{PhoneNumberFormat, PhoneNumberType, Region};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::numbering;
 
 /// A number in E.164: `+`, country code, subscriber number, 15 digits at most
 /// (ITU-T E.164). `Debug` and `Display` are masked, and so is `Serialize`:
@@ -49,14 +50,12 @@ impl PhoneNumber {
         }
         // 00 is how most of the world types +, whatever the default country dials.
         let international = typed.strip_prefix("00").map(|rest| format!("+{rest}"));
-        let parsed = PHONE_NUMBER_UTIL
-            .parse(international.as_deref().unwrap_or(typed), Some(country.0))
-            .map_err(|_| InvalidPhone::NotANumber)?;
-        if !PHONE_NUMBER_UTIL.is_valid_number(&parsed) {
-            return Err(InvalidPhone::NotANumber);
-        }
-        let text = PHONE_NUMBER_UTIL.format(&parsed, PhoneNumberFormat::E164);
-        PhoneNumber::from_e164(&text).ok_or(InvalidPhone::NotANumber)
+        numbering::parse(international.as_deref().unwrap_or(typed), Some(country.0))
+            .filter(|(plans, parsed)| plans.is_valid_number(parsed))
+            .and_then(|(plans, parsed)| {
+                PhoneNumber::from_e164(&plans.format(&parsed, PhoneNumberFormat::E164))
+            })
+            .ok_or(InvalidPhone::NotANumber)
     }
 
     /// Takes a number that is already E.164, as carriers and our own records
@@ -111,15 +110,13 @@ impl PhoneNumber {
     /// The number's country, if it may be dialled: in one of `allowed`, and a mobile or
     /// fixed line.
     pub fn check_diallable(&self, allowed: &[Country]) -> Result<Country, NotDiallable> {
-        let parsed = PHONE_NUMBER_UTIL
-            .parse(&self.0, None)
-            .map_err(|_| NotDiallable::Kind)?;
-        let region = PHONE_NUMBER_UTIL.get_region_for_number(&parsed);
+        let (plans, parsed) = numbering::parse(&self.0, None).ok_or(NotDiallable::Kind)?;
+        let region = plans.get_region_for_number(&parsed);
         let country = allowed
             .iter()
             .find(|country| Some(country.0) == region)
             .ok_or(NotDiallable::Country)?;
-        match PHONE_NUMBER_UTIL.get_number_type(&parsed) {
+        match plans.get_number_type(&parsed) {
             PhoneNumberType::Mobile
             | PhoneNumberType::FixedLine
             | PhoneNumberType::FixedLineOrMobile => Ok(*country),
@@ -143,9 +140,10 @@ pub fn may_be_in(text: &str) -> bool {
     })
 }
 
-/// Loads what reading numbers needs, which takes milliseconds, once.
-pub fn load_metadata() {
-    LazyLock::force(&PHONE_NUMBER_UTIL);
+/// Loads what reading these countries' numbers needs, which takes a millisecond, once.
+pub fn prepare(countries: &[Country]) {
+    let regions: Vec<Region> = countries.iter().map(|country| country.0).collect();
+    numbering::load(&regions);
 }
 
 /// How many of the first digits are the country code (ITU-T E.164, list of
@@ -374,7 +372,7 @@ mod tests {
     /// people use, masked right, and dialled only if mobile or fixed.
     #[test]
     fn examples_of_every_country() {
-        let util = &*PHONE_NUMBER_UTIL;
+        let util = numbering::world();
         let mut checked = 0;
         for region in util.get_supported_regions() {
             for kind in util

@@ -54,7 +54,9 @@ pub trait Function: Sized + 'static {
 
     /// What every request needs and takes milliseconds: done while the connection to
     /// the store opens, at the full speed that Lambda grants a start.
-    fn prepare() {}
+    fn prepare(_: &Env) -> Result<(), ConfigError> {
+        Ok(())
+    }
 
     /// How many requests to the store it has under way at once.
     const AT_ONCE: usize = 1;
@@ -231,13 +233,12 @@ pub fn failure_in_words(carrier: &impl Carrier, error: &Error) -> Response {
 /// Runs a function until Lambda ends it. A configuration that it cannot start with
 /// is one line on standard error, and exit status 1.
 pub fn run<F: Function>() -> ExitCode {
-    let preparing = std::thread::spawn(F::prepare);
+    let preparing = std::thread::spawn(|| F::prepare(&Env::process()));
     let ran = serve(
         F::init,
         async |start, function: &F| {
             start.warm_up(function.first_table(), F::AT_ONCE).await?;
-            preparing.join().map_err(|_| "a panic while preparing")?;
-            Ok(())
+            Ok(preparing.join().map_err(|_| "a panic while preparing")??)
         },
         async |function, event| answer(function, event).await,
     );
