@@ -17,6 +17,7 @@ pub struct Accept {
 
 impl SocketFunction for Accept {
     const NAME: &'static str = "ws-call-accept";
+    const AT_ONCE: usize = 2;
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         let switchboard = start.switchboard()?;
@@ -38,8 +39,8 @@ impl SocketFunction for Accept {
     async fn handle(&self, message: &Message) -> Result<Response, Error> {
         let frame = message.frame::<CallRef>()?;
         let board = &self.switchboard;
-        let device = board.device(message.connection()).await?;
-        let call = board.call(&frame.data).await?;
+        let asked = board.device_and_call(message.connection(), &frame.data);
+        let (device, call) = asked.await?;
         let act = Act::Accept;
         let (id, now) = (frame.id.as_ref(), Timestamp::now());
         board.act(call, act, &device, id, now).await?;

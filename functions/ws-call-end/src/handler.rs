@@ -17,6 +17,7 @@ pub struct EndRoute {
 
 impl SocketFunction for EndRoute {
     const NAME: &'static str = "ws-call-end";
+    const AT_ONCE: usize = 2;
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         let switchboard = start.switchboard()?;
@@ -34,8 +35,8 @@ impl SocketFunction for EndRoute {
     async fn handle(&self, message: &Message) -> Result<Response, Error> {
         let frame = message.frame::<CallRef>()?;
         let board = &self.switchboard;
-        let call = board.call(&frame.data).await?;
-        let device = board.device_in(&call, message.connection()).await?;
+        let asked = board.holder_and_call(message.connection(), &frame.data);
+        let (device, call) = asked.await?;
         let act = Act::Hangup;
         let (id, now) = (frame.id.as_ref(), Timestamp::now());
         board.act(call, act, &device, id, now).await?;

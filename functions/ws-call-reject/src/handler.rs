@@ -17,6 +17,7 @@ pub struct RejectRoute {
 
 impl SocketFunction for RejectRoute {
     const NAME: &'static str = "ws-call-reject";
+    const AT_ONCE: usize = 2;
 
     fn init(start: &Start) -> Result<Self, ConfigError> {
         let switchboard = start.switchboard()?;
@@ -34,8 +35,8 @@ impl SocketFunction for RejectRoute {
     async fn handle(&self, message: &Message) -> Result<Response, Error> {
         let frame = message.frame::<Reject>()?;
         let board = &self.switchboard;
-        let device = board.device(message.connection()).await?;
-        let call = board.call(&frame.data.call).await?;
+        let asked = board.device_and_call(message.connection(), &frame.data.call);
+        let (device, call) = asked.await?;
         let act = Act::Reject(Reason::of_rejection(frame.data.reason.as_deref()));
         let (id, now) = (frame.id.as_ref(), Timestamp::now());
         board.act(call, act, &device, id, now).await?;

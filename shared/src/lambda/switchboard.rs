@@ -60,22 +60,39 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         Ok(owner.device)
     }
 
-    /// Whose connection that is, also if it is gone already: a page that closes sends that
-    /// it hangs up and closes its connection, and the two reach us in either order. The
-    /// call knows by which connection each party has it.
-    pub async fn device_in(&self, call: &AppCall, connection: &str) -> Result<Device, Error> {
-        let known = self.device(connection).await;
-        match (&known, call.side_held_by(connection)) {
-            (Err(Error::Unauthorized(_)), Some(side)) => Ok(Device {
+    /// Whose connection that is, and the call that a frame is about, read side by side.
+    /// Who is not known is told nothing of calls.
+    pub async fn device_and_call(
+        &self,
+        connection: &str,
+        about: &CallRef,
+    ) -> Result<(Device, AppCall), Error> {
+        let (device, call) = join!(self.device(connection), self.call(about));
+        Ok((device?, call?))
+    }
+
+    /// The same, also if the connection is gone already: a page that closes sends that it
+    /// hangs up and closes its connection, and the two reach us in either order. The call
+    /// knows by which connection each party has it.
+    pub async fn holder_and_call(
+        &self,
+        connection: &str,
+        about: &CallRef,
+    ) -> Result<(Device, AppCall), Error> {
+        let (device, call) = join!(self.device(connection), self.call(about));
+        let call = call?;
+        let device = match (device, call.side_held_by(connection)) {
+            (Err(Error::Unauthorized(_)), Some(side)) => Device {
                 user: call.party(side).user.clone(),
                 connection: connection.to_owned(),
-            }),
-            _ => known,
-        }
+            },
+            (device, _) => device?,
+        };
+        Ok((device, call))
     }
 
     /// The call that a frame is about.
-    pub async fn call(&self, about: &CallRef) -> Result<AppCall, Error> {
+    async fn call(&self, about: &CallRef) -> Result<AppCall, Error> {
         let found = self.find(about, true).await?;
         found.ok_or(Error::NotFound("call"))
     }

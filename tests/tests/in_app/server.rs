@@ -99,8 +99,10 @@ impl Server {
             Request::Reject(about, word) => (about, Act::Reject(Reason::of_rejection(*word))),
             Request::End(about) => (about, Act::Hangup),
         };
-        let device = board.device(connection).await?;
-        let call = board.call(about).await?;
+        let (device, call) = match act {
+            Act::Hangup => board.holder_and_call(connection, about).await?,
+            _ => board.device_and_call(connection, about).await?,
+        };
         board.act(call, act, &device, id, self.net.clock()).await
     }
 }
