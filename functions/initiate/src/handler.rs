@@ -11,7 +11,7 @@ use maskline::lambda::{CallTimes, Function, Start, limits, reports};
 use maskline::ports::carrier::twilio::Twilio;
 use maskline::ports::carrier::{Carrier, CarrierError, Ring};
 use maskline::ports::store::Table;
-use maskline::ports::store::calls::{Calls, Created, Recorded};
+use maskline::ports::store::calls::{Calls, Created, LookBack, Recorded};
 use maskline::ports::store::rate_limits::RateLimits;
 use maskline::ports::store::tags::Tags;
 use serde::{Deserialize, Serialize};
@@ -121,21 +121,20 @@ impl Function for Initiate {
             return Err(Error::field("visitorPhone", problem));
         }
         let call = self.new_call(&tag, &asked, now);
-        if asked.keyed
-            && let Some(id) = self.calls.find(&tag.line, &call).await?
-        {
-            return self.repeated(&id, now).await;
-        }
-        let limits = [
-            (Subject::Ip(request.source_ip()), self.per_ip),
-            (Subject::Number(&asked.visitor), self.per_visitor),
-            (Subject::Line(&tag.line), self.per_tag),
-        ];
-        limits::count(&self.rate_limits, Deed::Initiate, &limits, now).await?;
+        let place = match self.admit(request, &tag, &asked, &call).await? {
+            LookBack::Free(place) => place,
+            LookBack::Known(Created::Before(id) | Created::Now(id)) => {
+                return self.repeated(&id, now).await;
+            }
+        };
 
         // The record first: it is finished whatever happens to this process, and
         // callbacks that overtake the carrier's answer find their call.
-        match self.calls.create(&tag.line, call.clone()).await? {
+        match self
+            .calls
+            .create_after(place, &tag.line, call.clone())
+            .await?
+        {
             Created::Before(id) => self.repeated(&id, now).await,
             // So late, the carrier's answer could not be waited for, and nobody would
             // know whether a telephone rings.
@@ -190,6 +189,32 @@ impl Initiate {
             origin,
             keyed,
         })
+    }
+
+    /// Counts the request, unless it repeats one, and finds its call's place.
+    async fn admit(
+        &self,
+        request: &Request,
+        tag: &Tag,
+        asked: &Asked,
+        call: &NewCall,
+    ) -> Result<LookBack, Error> {
+        let limits = [
+            (Subject::Ip(request.source_ip()), self.per_ip),
+            (Subject::Number(&asked.visitor), self.per_visitor),
+            (Subject::Line(&tag.line), self.per_tag),
+        ];
+        let counting = limits::count(&self.rate_limits, Deed::Initiate, &limits, call.created_at);
+        let looking = self.calls.look_back(&tag.line, call, asked.keyed);
+        if !asked.keyed {
+            let (looked, ()) = try_join!(async { Ok(looking.await?) }, counting)?;
+            return Ok(looked);
+        }
+        let looked = looking.await?;
+        if matches!(looked, LookBack::Free(_)) {
+            counting.await?;
+        }
+        Ok(looked)
     }
 
     fn new_call(&self, tag: &Tag, asked: &Asked, now: Timestamp) -> NewCall {

@@ -56,6 +56,26 @@ pub enum Created {
     Before(CallId),
 }
 
+/// What looking back on a line found.
+#[derive(Debug)]
+pub enum LookBack {
+    /// The call of the same origin.
+    Known(Created),
+    /// None; where the call may be written.
+    Free(Place),
+}
+
+/// The place behind the newest call that was seen.
+#[derive(Debug)]
+pub struct Place(Option<Mark>);
+
+impl Place {
+    fn newest(&self) -> Option<(u64, Timestamp)> {
+        let mark = self.0.as_ref()?;
+        Some((mark.seq, mark.created_at))
+    }
+}
+
 /// What recording a report did.
 #[derive(Debug)]
 pub enum Recorded {
@@ -84,37 +104,42 @@ impl Calls {
     /// Creates the call, unless one of its origin exists on the line: then that
     /// one's id is the answer and nothing is written. The record's `created_at` is
     /// moved behind its predecessor's, so that numbers and times have one order.
+    pub async fn create(&self, line: &Line, call: NewCall) -> Result<Created, StoreError> {
+        match self.look_back(line, &call, false).await? {
+            LookBack::Known(created) => Ok(created),
+            LookBack::Free(place) => self.create_after(place, line, call).await,
+        }
+    }
+
+    /// The same for who has looked back already.
     ///
     /// Two calls that want one place are settled by `attribute_not_exists`: the
     /// loser reads in the refusal who has it, and steps on to the next place. A
     /// repeated request meets its own call either in the look back, or as the
     /// occupant of the place it wants.
-    pub async fn create(&self, line: &Line, call: NewCall) -> Result<Created, StoreError> {
+    pub async fn create_after(
+        &self,
+        mut place: Place,
+        line: &Line,
+        call: NewCall,
+    ) -> Result<Created, StoreError> {
         for _ in 0..MAX_LOOKS {
-            let mut newest = match self.look_back(line, &call, false).await? {
-                LookBack::Known(mark) => return Ok(mark.created_for(line, &call)),
-                LookBack::Newest(newest) => newest,
-            };
             for _ in 0..STEPS_A_LOOK {
-                let record = PhoneCall::after(newest.as_ref().map(Mark::place), line, &call);
+                let record = PhoneCall::after(place.newest(), line, &call);
                 match self.put_new(&record).await? {
                     None => return Ok(Created::Now(record.id())),
                     Some(occupant) if occupant.origin.same_request(&call.origin) => {
                         return Ok(occupant.created_for(line, &call));
                     }
-                    Some(occupant) => newest = Some(occupant),
+                    Some(occupant) => place = Place(Some(occupant)),
                 }
+            }
+            match self.look_back(line, &call, false).await? {
+                LookBack::Known(created) => return Ok(created),
+                LookBack::Free(free) => place = free,
             }
         }
         Err(StoreError::Contended)
-    }
-
-    /// The call of the same origin, if there is one on the line.
-    pub async fn find(&self, line: &Line, call: &NewCall) -> Result<Option<CallId>, StoreError> {
-        Ok(match self.look_back(line, call, true).await? {
-            LookBack::Known(mark) => Some(mark.id(line)),
-            LookBack::Newest(_) => None,
-        })
     }
 
     /// The call of that id.
@@ -376,9 +401,11 @@ impl Calls {
             .transpose()
     }
 
+    /// Looks for the call of the same origin, and for the newest one on the line.
+    ///
     /// `latest` false costs half and may miss the newest calls, which does no harm
     /// where the place after the newest is written next: who has it, is told then.
-    async fn look_back(
+    pub async fn look_back(
         &self,
         line: &Line,
         call: &NewCall,
@@ -409,7 +436,7 @@ impl Calls {
                 mark.created_at >= oldest_repeat && mark.origin.same_request(&call.origin)
             };
             if let Some(mark) = marks.iter().find(repeated) {
-                return Ok(LookBack::Known(mark.clone()));
+                return Ok(LookBack::Known(mark.created_for(line, call)));
             }
             let covered = marks
                 .last()
@@ -417,7 +444,7 @@ impl Calls {
             newest = newest.or(marks.into_iter().next());
             start = answer.last_evaluated_key;
             if covered || start.is_none() {
-                return Ok(LookBack::Newest(newest));
+                return Ok(LookBack::Free(Place(newest)));
             }
             limit = LOOK_BACK_FURTHER;
         }
@@ -476,13 +503,8 @@ const GREATER: Join = Join {
     ends: true,
 };
 
-enum LookBack {
-    Known(Mark),
-    Newest(Option<Mark>),
-}
-
 /// What of a call finding its place needs.
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Mark {
     seq: u64,
@@ -511,10 +533,6 @@ impl Mark {
             true => Created::Now(self.id(line)),
             false => Created::Before(self.id(line)),
         }
-    }
-
-    fn place(&self) -> (u64, Timestamp) {
-        (self.seq, self.created_at)
     }
 
     const ATTRIBUTES: &str = "seq, origin, createdAt, expiresAt";
