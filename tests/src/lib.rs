@@ -505,12 +505,25 @@ pub fn call_sid() -> String {
 
 /// A virtual number that no other tag has.
 pub fn own_number() -> String {
-    format!("+1628555{:04}", unique() % 10_000)
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("+1628555{:04}", next_below(&NEXT, 10_000))
 }
 
-/// A mobile number that no other test of this process uses.
+/// How the numbers of [`phone`] begin, as they are dialled in their country.
+const PHONES: &str = "9810000";
+
+/// A mobile number that no other test of this process uses, and that
+/// [`assert_shows_no_number`] knows for a party's.
 pub fn phone() -> String {
-    format!("+9198{:08}", 10_000_000 + unique())
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("+91{PHONES}{:03}", next_below(&NEXT, 1000))
+}
+
+/// Counts on. Past its end, numbers would come again or have another beginning.
+fn next_below(next: &AtomicU64, end: u64) -> u64 {
+    let n = next.fetch_add(1, Ordering::Relaxed);
+    assert!(n < end, "the tests have used up all {end} numbers");
+    n
 }
 
 /// An HTTP client for this machine. It keeps no connections, because each test has
@@ -544,7 +557,7 @@ async fn send(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// The digits that parties of test calls have, and virtual numbers do not.
-const PARTIES: [&str; 3] = ["9876543210", "4155550123", "9810000"];
+const PARTIES: [&str; 3] = ["9876543210", "4155550123", PHONES];
 
 /// Every answer of every test passes here: it may hold a whole number of a party
 /// only where Twilio is told whom to dial.

@@ -149,9 +149,10 @@ async fn a_number_and_a_tag_have_limits_of_their_own() {
 async fn a_caller_who_calls_too_often_hears_so() {
     let world = leak(World::start_aside(Options::ephemeral()));
     let tag = world.new_tag().await;
+    let caller = phone();
     let mut heard = Vec::new();
     for i in 0..12 {
-        let mut plan = CallPlan::new("+14155550188", world.shared_number());
+        let mut plan = CallPlan::new(&caller, world.shared_number());
         plan.keys = vec![Some(tag.extension.clone())];
         let transcript = world.place(&plan).await;
         assert_eq!(transcript.errors, [], "call {i}");
@@ -165,7 +166,7 @@ async fn a_caller_who_calls_too_often_hears_so() {
     }
     let expected: Vec<bool> = (0..12).map(|i| i >= 10).collect();
     assert_eq!(heard, expected);
-    let mut other = CallPlan::new("+14155550189", world.shared_number());
+    let mut other = CallPlan::new(&phone(), world.shared_number());
     other.keys = vec![Some(tag.extension.clone())];
     assert!(
         world.place(&other).await.owner.rang,

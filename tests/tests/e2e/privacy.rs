@@ -62,6 +62,7 @@ fn the_check_itself_sees() {
         std::panic::catch_unwind(move || assert_shows_no_number(&text)).is_err()
     };
     assert!(leaks("call +919876543210 now"));
+    assert!(leaks(&format!("call {} now", phone())));
     assert!(leaks(
         "<Dial callerId=\"+14155550123\"><Number>+919876543210</Number></Dial>"
     ));
