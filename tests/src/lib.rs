@@ -29,6 +29,8 @@ pub const APP_ORIGIN: &str = "https://app.example.com";
 pub struct World {
     /// The stack.
     pub stack: Stack,
+    /// What permissions its functions have taken.
+    pub usage: Usage,
 }
 
 /// The stack that tests share: each uses tags of its own, and changes nothing else.
@@ -39,15 +41,7 @@ pub fn world() -> &'static World {
 
 /// Where all end-to-end tests note what permissions the functions take; `make test` compares
 /// that with the template's policies.
-pub fn usage() -> Usage {
-    static USAGE: OnceLock<Usage> = OnceLock::new();
-    USAGE.get_or_init(|| Usage::new(usage_file())).clone()
-}
-
-/// The file that they note it in.
-pub fn usage_file() -> &'static str {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/permissions.tsv")
-}
+const USAGE_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/permissions.tsv");
 
 /// Options with rate limits that no test reaches.
 pub fn unlimited() -> Options {
@@ -101,7 +95,8 @@ impl World {
     /// Starts a stack on a runtime of its own that lives as long as the process, so
     /// that every test, each on its own runtime, can use it.
     pub fn start_aside(mut options: Options) -> Self {
-        options.usage = Some(usage());
+        let usage = Usage::new(USAGE_FILE);
+        options.usage = Some(usage.clone());
         let (send, receive) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -118,7 +113,7 @@ impl World {
         let stack = receive.recv().unwrap().unwrap_or_else(|error| {
             panic!("the stack does not start: {error}\n(build the functions first: make test)")
         });
-        World { stack }
+        World { stack, usage }
     }
 
     /// A setting's value.

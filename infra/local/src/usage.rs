@@ -29,8 +29,8 @@ impl fmt::Display for Permission {
     }
 }
 
-/// Notes what functions do in a file, one line for each permission that it takes. Many
-/// processes may add to one file.
+/// Notes what functions do in a file, one line for each permission that it takes. Several
+/// of these, in one process or many, may add to one file.
 #[derive(Debug, Clone)]
 pub struct Usage {
     file: PathBuf,
@@ -44,6 +44,11 @@ impl Usage {
             file: file.into(),
             seen: Arc::default(),
         }
+    }
+
+    /// What was noted here so far, whoever else adds to the file.
+    pub fn seen(&self) -> BTreeSet<Permission> {
+        lock(&self.seen).clone()
     }
 
     /// Everything that is in a file.

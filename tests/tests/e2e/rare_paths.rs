@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use maskline_local::Faults;
-use maskline_local::usage::Usage;
 use maskline_local::websocket::Posts;
 use maskline_tests::apps::App;
-use maskline_tests::{TestBooking, World, unlimited, usage_file};
+use maskline_tests::{TestBooking, World, unlimited};
 use serde_json::{Value, json};
 
 /// Longer than a connection is young, and a 410 no reason to remove it.
@@ -62,12 +61,11 @@ async fn vanish(world: &World, user: &str) {
     assert_eq!(gone.count(), 1, "{user}");
 }
 
-/// Waits until a function has been seen to do that.
-async fn done(function: &str, action: &str, resource: &str) {
+/// Waits until a function of this world has been seen to do that.
+async fn done(world: &World, function: &str, action: &str, resource: &str) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
-        let used = Usage::read(usage_file().as_ref()).unwrap();
-        let seen = used.iter().any(|one| {
+        let seen = world.usage.seen().iter().any(|one| {
             one.function == function && one.action == action && one.resource.contains(resource)
         });
         if seen {
@@ -95,7 +93,13 @@ async fn acts_that_find_the_other_device_gone() {
     tokio::time::sleep(OLD).await;
 
     let removed = async |function: &str| {
-        done(function, "dynamodb:BatchWriteItem", "ConnectionsTable").await;
+        done(
+            &world,
+            function,
+            "dynamodb:BatchWriteItem",
+            "ConnectionsTable",
+        )
+        .await;
     };
     vanish(&world, &accepted.booking.user).await;
     accepted.receiver.ask("callAccept", accepted.about()).await;
@@ -109,7 +113,7 @@ async fn acts_that_find_the_other_device_gone() {
     let about = json!({"bookingId": rejected.booking.id, "callId": ringing["callId"]});
     rejected.receiver.ask("callReject", about).await;
     removed("ws-call-reject").await;
-    done("ws-call-reject", "dynamodb:GetItem", "CallsTable").await;
+    done(&world, "ws-call-reject", "dynamodb:GetItem", "CallsTable").await;
 
     vanish(&world, &relayed.booking.provider).await;
     let offer = json!({"bookingId": relayed.booking.id, "offer": "v=0"});
@@ -119,7 +123,7 @@ async fn acts_that_find_the_other_device_gone() {
     vanish(&world, &taken_over.booking.user).await;
     let mut other = world.app(&taken_over.booking.user).await;
     other.ask("callEnd", taken_over.about()).await;
-    done("ws-call-end", "sqs:SendMessage", "DeadlinesQueue").await;
+    done(&world, "ws-call-end", "sqs:SendMessage", "DeadlinesQueue").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,21 +152,21 @@ async fn deadlines_that_nobody_asks_about() {
         assert_eq!(answer.unwrap()["batchItemFailures"], json!([]));
     };
     ask().await;
-    done("deadlines", "sqs:SendMessage", "DeadlinesQueue").await;
+    done(&world, "deadlines", "sqs:SendMessage", "DeadlinesQueue").await;
     tokio::time::sleep(EXPIRED).await;
 
     let here = BTreeSet::from(["dynamodb:BatchWriteItem", "dynamodb:Query"]);
     vanish(&world, &asked.booking.user).await;
     ask().await;
     for action in &here {
-        done("deadlines", action, "ConnectionsTable").await;
+        done(&world, "deadlines", action, "ConnectionsTable").await;
     }
 
     vanish(&world, &joined.booking.user).await;
     let user = json!({"userId": joined.booking.provider});
     joined.receiver.ask("join", user).await;
     for action in &here {
-        done("ws-join", action, "ConnectionsTable").await;
+        done(&world, "ws-join", action, "ConnectionsTable").await;
     }
 
     closed.caller.close().await;
@@ -171,7 +175,13 @@ async fn deadlines_that_nobody_asks_about() {
         "timeout"
     );
     for action in &here {
-        done("ws-disconnect", action, "ConnectionsTable").await;
+        done(&world, "ws-disconnect", action, "ConnectionsTable").await;
     }
-    done("ws-disconnect", "execute-api:ManageConnections", "/POST/").await;
+    done(
+        &world,
+        "ws-disconnect",
+        "execute-api:ManageConnections",
+        "/POST/",
+    )
+    .await;
 }
