@@ -267,9 +267,14 @@ async fn requests_at_once_get_processes_of_their_own_up_to_the_limit() {
 async fn a_dead_process_fails_its_invocation_and_is_replaced() {
     let stack = start("crash").await;
     let before = stack.pids("Fake");
-    let event = json!({"do": "wait"});
+    // A function logs such an event as soon as it has it.
+    let event = json!({"do": "hang", "requestContext": {"eventType": "MESSAGE"}});
     let (result, ()) = tokio::join!(stack.invoke("Fake", &event), async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until("the process has the event", || {
+            let lines = stack.log().lines();
+            lines.iter().any(|line| line.contains("| event "))
+        })
+        .await;
         kill("-KILL", before[0]);
     });
     assert!(matches!(result, Err(InvokeError::Crashed(_))), "{result:?}");
