@@ -26,7 +26,12 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
-        let backend = Backend::with(&[("/connect", DIAL), ("/dial-status", "<Hangup/>")]).await;
+        Self::calling(Backend::with(&[("/connect", DIAL), ("/dial-status", "<Hangup/>")]).await)
+            .await
+    }
+
+    /// A carrier for an application that is there.
+    async fn calling(backend: Backend) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let settings = Settings {
@@ -336,12 +341,21 @@ async fn callbacks_can_come_before_the_answer() {
 
 #[tokio::test]
 async fn calls_end_when_the_carrier_stops() {
-    let served = Served::start().await;
-    let network = json!({"delayMs": 200, "seed": 1});
-    served.behave("", json!({"network": network})).await;
-    served.call("").await.unwrap();
-    served.stop.send(()).unwrap();
-    served.task.await.unwrap().unwrap();
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_eq!(served.backend.story(), [""; 0]);
+    let network = json!({"network": {"delayMs": 200, "seed": 1}});
+    let stopped = Served::start().await;
+    stopped.behave("", network.clone()).await;
+    stopped.call("").await.unwrap();
+    stopped.stop.send(()).unwrap();
+    stopped.task.await.unwrap().unwrap();
+
+    // A call that takes as long, and began later, tells when the first would be over.
+    let served = Served::calling(stopped.backend).await;
+    served.behave("", network).await;
+    let second = read(served.call("").await.unwrap()).await;
+    served.transcript().await;
+    let seen = served.backend.seen().into_iter();
+    let over =
+        seen.filter(|seen| (&*seen.path, seen.get("CallStatus")) == ("/visitor", "completed"));
+    let over: Vec<_> = over.map(|seen| seen.get("CallSid").to_owned()).collect();
+    assert_eq!(over, [second["sid"].as_str().unwrap()]);
 }
