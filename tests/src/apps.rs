@@ -14,10 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::{TestBooking, Visit, World};
-
-/// How long a frame may take to come before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::{PATIENCE, TestBooking, Visit, World};
 
 impl World {
     /// A booking's call history, as one of its parties sees it.
@@ -51,11 +48,17 @@ impl World {
 
     /// A device of that user, connected.
     pub async fn app(&self, user: &str) -> App {
+        self.try_app(user).await.unwrap()
+    }
+
+    /// The same, where it may be refused.
+    ///
+    /// # Errors
+    /// What the server answered instead.
+    pub async fn try_app(&self, user: &str) -> Result<App, Box<tungstenite::Error>> {
         let token = self.token(user, "");
         let url = format!("{}/live?token={token}", self.socket_url());
-        App::open(user, url.into_client_request().unwrap())
-            .await
-            .unwrap()
+        App::open(user, url.into_client_request().unwrap()).await
     }
 
     /// A visitor's page, connected as a browser does it.

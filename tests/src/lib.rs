@@ -5,6 +5,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header};
 use maskline_carrier::{CallPlan, Param, Transcript, sign};
@@ -17,6 +18,9 @@ pub mod apps;
 pub mod keys;
 pub mod store;
 pub mod watch;
+
+/// How long a test waits for what never comes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The scope of an admin's token.
 pub const ADMIN: &str = "maskline:admin";

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use maskline_local::template::Template;
 use serde_json::Value;
 
-use crate::World;
+use crate::{PATIENCE, World};
 
 /// The repository's template.
 pub fn template() -> Template {
@@ -23,6 +24,24 @@ impl World {
             .iter()
             .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok());
         json.collect()
+    }
+
+    /// How many frames, connects and disconnects a function is done with so far.
+    pub fn done_with(&self, function: &str) -> usize {
+        let named = format!(" {function} ");
+        let lines = self.stack.log().lines();
+        let done = |line: &&String| line.contains(&named) && line.ends_with(" ms");
+        lines.iter().filter(done).count()
+    }
+
+    /// Waits until a function is done with so many, whatever its client has seen already.
+    pub async fn until_done_with(&self, function: &str, count: usize) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.done_with(function) < count {
+            let late = tokio::time::Instant::now() > deadline;
+            assert!(!late, "{function} does not come to an end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// How often each metric was counted so far: those in the lines themselves as `Name`

@@ -1,14 +1,20 @@
-//! Every request of every function to the store broken in every way, one at a time.
-//! Prints the table of what came of it.
+//! Every request of every function to the store broken in every way, one at a time: here
+//! of those that are asked over HTTP, in `app_faults` of those of in-app calls. Each prints
+//! the table of what came of it.
+
+use std::collections::BTreeSet;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use maskline_local::tap::{Break, Seen};
 use maskline_tests::store::BREAKS;
+use maskline_tests::watch::template;
 use maskline_tests::{ADMIN, Answer, Asking, TestBooking, TestTag, World, call_sid, phone, unique};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use super::app_faults;
 
 /// One function, asked for one thing. What it is asked for is prepared first and may
 /// be asked for twice.
@@ -19,6 +25,13 @@ struct Case {
     failure: Told,
     /// What shows that it was done.
     success: &'static str,
+}
+
+impl Case {
+    /// The function itself, which may have several cases.
+    fn binary(&self) -> &'static str {
+        self.function.split(',').next().unwrap()
+    }
 }
 
 type Answering = Pin<Box<dyn Future<Output = Answer>>>;
@@ -40,7 +53,7 @@ struct Prepared {
     dial_status: String,
 }
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 15] = [
     Case {
         function: "connect",
         ask: |world, p| {
@@ -198,7 +211,50 @@ const CASES: [Case; 13] = [
         failure: Told::Unavailable,
         success: "\"receiverId\":",
     },
+    Case {
+        function: "call-log",
+        ask: |world, p| {
+            Box::pin(async move {
+                let token = world.token(&p.booking.user, "");
+                let body = json!({
+                    "bookingId": p.booking.id, "duration": 42, "callerType": "user",
+                    "status": "completed"
+                });
+                let path = "/api/calls/log";
+                world
+                    .api(Method::POST, path, Some(&token), Some(&body))
+                    .await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"call_status\":\"completed\"",
+    },
+    Case {
+        function: "call-history",
+        ask: |world, p| {
+            Box::pin(async move {
+                let token = world.token(&p.booking.user, "");
+                let path = format!("/api/calls/history/{}", p.booking.id);
+                world.api(Method::GET, &path, Some(&token), None).await
+            })
+        },
+        failure: Told::Unavailable,
+        success: "\"calls\":",
+    },
 ];
+
+/// What cannot be asked for twice, or answers with a page, is broken beside its other tests.
+const ELSEWHERE: [&str; 3] = ["booking-delete", "tag-delete", "tag-page"];
+
+#[test]
+fn every_function_that_uses_the_store_is_broken() {
+    let granted = template().permissions().unwrap().into_iter();
+    let stores = granted.filter(|one| one.action.starts_with("dynamodb:"));
+    let stores: BTreeSet<String> = stores.map(|one| one.function).collect();
+    let here = CASES.iter().map(Case::binary);
+    let broken = here.chain(ELSEWHERE).chain(app_faults::functions());
+    assert_eq!(stores, broken.map(str::to_owned).collect());
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_store_request_broken_one_at_a_time() {
@@ -217,7 +273,7 @@ async fn every_store_request_broken_one_at_a_time() {
             whole.text
         );
         // What the simulated carrier has other functions do meanwhile is not counted.
-        let binary = case.function.split([',', ' ']).next().unwrap();
+        let binary = case.binary();
         let own = |seen: &Seen| seen.function == binary;
         let requests = tap.take().into_iter().filter(own);
         let requests: Vec<_> = requests.map(|seen| seen.operation).collect();
@@ -247,7 +303,7 @@ async fn every_store_request_broken_one_at_a_time() {
                     check_failure(case, &row, &answer);
                 }
                 if !noting {
-                    check_aftermath(world, case, &row, p).await;
+                    check_aftermath(world, case, &row, p, how).await;
                 }
             }
         }
@@ -291,7 +347,7 @@ fn check_failure(case: &Case, row: &str, answer: &Answer) {
 }
 
 /// Nothing is left half-done: asked again, it is done, and done once.
-async fn check_aftermath(world: &'static World, case: &Case, row: &str, p: Prepared) {
+async fn check_aftermath(world: &'static World, case: &Case, row: &str, p: Prepared, how: Break) {
     let again = (case.ask)(world, p.clone()).await;
     assert!(
         again.text.contains(case.success),
@@ -327,6 +383,12 @@ async fn check_aftermath(world: &'static World, case: &Case, row: &str, p: Prepa
                 .items("BookingsTable", "pk", &format!("new-{}", p.sid))
                 .await;
             assert_eq!(items.len(), 1, "{row}");
+        }
+        "call-log" => {
+            // Each report that was taken is of a call of its own.
+            let reports = if how == Break::AnswerLost { 2 } else { 1 };
+            let rows = world.rows(&p.booking).await;
+            assert_eq!(rows.len(), reports, "{row}");
         }
         _ => {}
     }
