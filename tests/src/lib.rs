@@ -20,7 +20,7 @@ pub mod store;
 pub mod watch;
 
 /// How long a test waits for what never comes.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The scope of an admin's token.
 pub const ADMIN: &str = "maskline:admin";

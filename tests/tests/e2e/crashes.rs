@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use maskline_local::tap::Break;
-use maskline_tests::{Asking, World, call_sid, phone};
+use maskline_tests::{Asking, PATIENCE, World, call_sid, phone};
 use serde_json::json;
 
 /// Kills every process of a function.
@@ -25,7 +25,7 @@ async fn killed_at_every_request() {
     let (world, tap) = World::tapped(1).await;
     let world: &'static World = Box::leak(Box::new(world));
 
-    for (function, requests) in [("connect", 3), ("initiate", 9)] {
+    for (function, requests) in [("connect", 3), ("initiate", 8)] {
         for n in 0..requests {
             let tag: &'static _ = Box::leak(Box::new(world.new_tag().await));
             let visitor = phone();
@@ -49,7 +49,8 @@ async fn killed_at_every_request() {
             tap.break_one(function, n, Break::Silence);
             let asking = ask(sid.clone(), visitor.clone());
             let killing = async {
-                tap.broken().await;
+                let broken = tokio::time::timeout(PATIENCE, tap.broken()).await;
+                assert!(broken.is_ok(), "{function} makes no request {n}");
                 kill(world, function).await;
             };
             let (answer, ()) = tokio::join!(asking, killing);
