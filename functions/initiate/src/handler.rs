@@ -140,6 +140,9 @@ impl Function for Initiate {
             // know whether a telephone rings.
             Created::Now(id) if Timestamp::now() > latest => {
                 self.failed(&id).await;
+                if asked.keyed {
+                    self.forget_request(&id).await;
+                }
                 Err(Error::Unavailable(
                     "no time left to ask the carrier".to_owned(),
                 ))

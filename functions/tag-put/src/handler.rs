@@ -11,6 +11,9 @@ use maskline::ports::store::Table;
 use maskline::ports::store::tags::{PutError, Stored, Tags};
 use serde::Deserialize;
 
+/// A call to one would ring Maskline itself, and anybody may read it.
+const A_VIRTUAL_NUMBER: &str = "is a virtual number; it must be the owner's own";
+
 pub struct TagPut {
     tokens: Tokens,
     tags: Tags,
@@ -58,6 +61,9 @@ impl Function for TagPut {
             return Err(Error::Forbidden("only an admin may change tags"));
         }
         let spec = self.read(request)?;
+        if self.tags.by_number(&spec.owner_phone).await?.is_some() {
+            return Err(Error::field("ownerPhone", A_VIRTUAL_NUMBER));
+        }
         match self.tags.put(spec, Timestamp::now()).await {
             Ok(Stored::Created(tag)) => Response::json(201, &tag.view()),
             Ok(Stored::Replaced(tag)) => Response::json(200, &tag.view()),
@@ -90,9 +96,7 @@ impl TagPut {
             .map(|number| self.phone("virtualNumber", &number))
             .transpose()?;
         if owner_phone == self.shared_number || virtual_number.as_ref() == Some(&owner_phone) {
-            // A call to it would ring Maskline itself, and anybody may read it.
-            let problem = "is a virtual number; it must be the owner's own";
-            return Err(Error::field("ownerPhone", problem));
+            return Err(Error::field("ownerPhone", A_VIRTUAL_NUMBER));
         }
         if virtual_number.as_ref() == Some(&self.shared_number) {
             let problem = "is the number that tags share; leave it out to share it";

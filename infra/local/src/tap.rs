@@ -47,6 +47,10 @@ pub enum Break {
     Silence,
     /// It is carried out, and the connection breaks before the answer.
     AnswerLost,
+    /// A transaction is under way that writes the same item.
+    Conflict,
+    /// Nobody answers the first attempt of it, nor of any that follows.
+    Slow,
 }
 
 /// A running tap.
@@ -159,7 +163,8 @@ impl Line {
             }
             Some(Break::ServerError) => return Ok(refusal(500, "InternalServerError")),
             Some(Break::Refused) => return Ok(refusal(400, "AccessDeniedException")),
-            Some(Break::Silence) => std::future::pending().await,
+            Some(Break::Conflict) => return Ok(refusal(400, "TransactionConflictException")),
+            Some(Break::Silence | Break::Slow) => std::future::pending().await,
             Some(Break::AnswerLost) | None => {}
         }
         headers.remove("content-length");
@@ -199,7 +204,12 @@ impl Line {
             .or_insert((next, 0));
         attempts.1 += 1;
         let first = attempts.1 == 1;
-        (attempts.0 == after && (first || how != Break::AnswerLost)).then_some(how)
+        let breaks = match how {
+            Break::Slow => attempts.0 >= after && first,
+            Break::AnswerLost => attempts.0 == after && first,
+            _ => attempts.0 == after,
+        };
+        breaks.then_some(how)
     }
 }
 

@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::config::{ConfigError, Env};
+use super::config::{ConfigError, Env, private_url};
 use super::{jwt_crypto, visitor};
 use crate::domain::visit;
 use crate::ports::web::Web;
@@ -239,15 +239,8 @@ struct Cached {
 
 impl Jwks {
     fn new(url: &str, algorithm: Option<Algorithm>) -> Result<Self, ConfigError> {
-        let url = reqwest::Url::parse(url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "https" | "http"));
-        let problem = "is not an https URL";
         Ok(Jwks {
-            url: url.ok_or(ConfigError {
-                name: "JWT_JWKS_URL",
-                problem,
-            })?,
+            url: private_url("JWT_JWKS_URL", url)?,
             algorithm,
             cached: Mutex::default(),
             web: Web::new(FETCH_TIMEOUT),

@@ -88,6 +88,7 @@ impl Env {
         let previous = self.optional("TWILIO_AUTH_TOKEN_PREVIOUS").map(Secret::new);
         let name = "TWILIO_API_BASE_URL";
         let base = self.optional(name).unwrap_or("https://api.twilio.com");
+        private_url(name, base)?;
         let twilio = Twilio::new(sid, token, origin(name, base)?);
         Ok(twilio.also_signed_with(previous))
     }
@@ -146,14 +147,14 @@ impl Env {
     /// IP_HASH_SECRET: what keys the hashes of addresses and numbers in rate limits.
     pub fn ip_hash_secret(&self) -> Result<Secret, ConfigError> {
         let name = "IP_HASH_SECRET";
-        hash_secret(name, self.required(name)?)
+        long_secret(name, self.required(name)?)
     }
 
     /// IP_HASH_SECRET_PREVIOUS: the one before, whose visitors' tokens still hold.
     pub fn previous_ip_hash_secret(&self) -> Result<Option<Secret>, ConfigError> {
         let name = "IP_HASH_SECRET_PREVIOUS";
         let secret = self.optional(name);
-        secret.map(|secret| hash_secret(name, secret)).transpose()
+        secret.map(|secret| long_secret(name, secret)).transpose()
     }
 
     /// ICE_POLICY: relay where there are TURN_URLS, unless it says otherwise.
@@ -212,20 +213,9 @@ impl Env {
         if self.optional(url).is_none() && self.optional(secret).is_none() {
             return Ok(None);
         }
-        let problem = "is not an https URL, or an http URL on this machine";
-        let parsed = Url::parse(self.required(url)?).ok();
-        let parsed = parsed.filter(|url| match (url.scheme(), url.host_str()) {
-            ("http", Some(host)) => ["127.0.0.1", "[::1]", "localhost"].contains(&host),
-            (scheme, host) => scheme == "https" && host.is_some(),
-        });
-        let parsed = parsed.ok_or(ConfigError { name: url, problem })?;
-        let name = secret;
-        let secret = self.required(name)?;
-        if secret.len() < 16 {
-            let problem = "is shorter than 16 bytes";
-            return Err(ConfigError { name, problem });
-        }
-        Ok(Some(Push::new(parsed, &Secret::new(secret))))
+        let hook = private_url(url, self.required(url)?)?;
+        let secret = long_secret(secret, self.required(secret)?)?;
+        Ok(Some(Push::new(hook, &secret)))
     }
 
     /// DEFAULT_COUNTRY: how a number without a country is read.
@@ -243,7 +233,7 @@ impl Env {
             .collect()
     }
 
-    /// All of these: whose numbers are expected.
+    /// ALLOWED_COUNTRIES and DEFAULT_COUNTRY: whose numbers are expected.
     pub fn expected_countries(&self) -> Result<Vec<Country>, ConfigError> {
         let mut countries = self.allowed_countries()?;
         countries.push(self.default_country()?);
@@ -270,7 +260,18 @@ impl<const N: usize> From<[(&str, &str); N]> for Env {
     }
 }
 
-fn hash_secret(name: &'static str, secret: &str) -> Result<Secret, ConfigError> {
+/// A URL that nobody on the way reads or answers in another's place.
+pub(super) fn private_url(name: &'static str, url: &str) -> Result<Url, ConfigError> {
+    let problem = "is not an https URL, or an http URL on this machine";
+    let private = |url: &Url| match (url.scheme(), url.host_str()) {
+        ("http", Some(host)) => ["127.0.0.1", "[::1]", "localhost"].contains(&host),
+        (scheme, host) => scheme == "https" && host.is_some(),
+    };
+    let url = Url::parse(url).ok().filter(private);
+    url.ok_or(ConfigError { name, problem })
+}
+
+fn long_secret(name: &'static str, secret: &str) -> Result<Secret, ConfigError> {
     match secret.len() < 16 {
         true => Err(ConfigError {
             name,
@@ -309,6 +310,7 @@ fn origin(name: &'static str, url: &str) -> Result<String, ConfigError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::access::auth::Tokens;
 
     #[test]
     fn what_is_wrong_is_named_and_not_shown() {
@@ -478,6 +480,29 @@ mod tests {
             "https://",
         ] {
             assert_eq!(name(url, secret), Some("PUSH_WEBHOOK_URL"), "{url}");
+        }
+    }
+
+    /// What the carrier's token goes to, and what keys come from.
+    #[test]
+    fn only_this_machine_is_reached_without_tls() {
+        let account = format!("AC{}", "0".repeat(32));
+        let twilio = |base| {
+            let env = Env::from([
+                ("TWILIO_ACCOUNT_SID", account.as_str()),
+                ("TWILIO_AUTH_TOKEN", "token"),
+                ("TWILIO_API_BASE_URL", base),
+            ]);
+            env.twilio().map(drop)
+        };
+        let keys = |url| Tokens::from_env(&Env::from([("JWT_JWKS_URL", url)])).map(drop);
+        for url in ["https://host.example", "http://127.0.0.1:9000"] {
+            assert_eq!((twilio(url), keys(url)), (Ok(()), Ok(())), "{url}");
+        }
+        for url in ["http://host.example", "ftp://host.example", "host.example"] {
+            let name = |read: Result<(), ConfigError>| read.err().map(|error| error.name);
+            assert_eq!(name(twilio(url)), Some("TWILIO_API_BASE_URL"), "{url}");
+            assert_eq!(name(keys(url)), Some("JWT_JWKS_URL"), "{url}");
         }
     }
 

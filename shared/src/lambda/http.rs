@@ -256,8 +256,9 @@ fn problem(path: &str, error: &serde_json::Error, is_json: bool) -> String {
     }
 }
 
-/// A response, and as serialized what Lambda takes for one.
-#[derive(Debug, Serialize)]
+/// A response, and as serialized what Lambda takes for one. Not `Debug`: one to the carrier
+/// may hold the owner's number.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The HTTP status.

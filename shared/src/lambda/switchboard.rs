@@ -6,6 +6,7 @@
 //! |---|---|
 //! | a write loses against another | the act is applied to what the winner left |
 //! | the store | the client gets an `error` frame; nothing is told that is not stored |
+//! | the store, asked whom a stored call is to ring | as if nobody were online: the push hook, or `unavailable` |
 //! | a post | logged; the device asks again with `join` |
 //! | a post, because the connection is gone | it is removed, the frame goes to the user's other devices, and a party who held the call by it counts as gone |
 //! | the queue | logged; the deadline counts at the next read |
@@ -142,7 +143,8 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             };
             match self.advance(&step.call).await? {
                 None => {
-                    if act == Act::Accept {
+                    // It may have come too late.
+                    if step.reply == Notice::Accepted {
                         let rang = now.duration_since(step.call.created_at).try_into().ok();
                         metrics::count(Metric::CallConnected(Kind::App, rang));
                     }
@@ -248,7 +250,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         match notice {
             Notice::Incoming | Notice::AnsweredElsewhere => {
                 if self.post(to, &frame).await == Posted::Gone {
-                    self.lost(to, now).await;
+                    self.lost(to, None, now).await;
                 }
             }
             _ => self.send(to, &frame, now).await,
@@ -264,7 +266,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         // The others did not ask, and may use the same ids.
         let unasked = frame.clone().answering(None);
         let others = self.send_all(&to.user, Some(&to.connection), &unasked, now);
-        join!(others, self.lost(to, now));
+        join!(others, self.lost(to, None, now));
     }
 
     /// Sends a frame to all of a user's devices but one, side by side. How many took it.
@@ -275,9 +277,9 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         frame: &Sent,
         now: Timestamp,
     ) -> usize {
-        match self.connections.presence(user, now).await {
-            Ok(presence) => {
-                let others = presence.devices.iter();
+        match self.connections.devices(user, now).await {
+            Ok(devices) => {
+                let others = devices.iter();
                 let others = others.filter(|one| Some(one.device.connection.as_str()) != except);
                 self.send_each(others, frame, now).await
             }
@@ -297,7 +299,8 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         let posts = devices.map(async |connected| {
             let posted = self.post(&connected.device, frame).await;
             if posted == Posted::Gone {
-                self.lost(&connected.device, now).await;
+                self.lost(&connected.device, Some(connected.since), now)
+                    .await;
             }
             posted == Posted::Taken
         });
@@ -319,12 +322,13 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     }
 
     /// API Gateway does not know a connection (any more): it is removed, and gone from the
-    /// call that it holds. `$disconnect` may find nothing of it to do so.
-    async fn lost(&self, device: &Device, now: Timestamp) {
+    /// call that it holds. `$disconnect` may find nothing of it to do so. Where only one half
+    /// of it is stored, `since` is what that half says.
+    async fn lost(&self, device: &Device, since: Option<Timestamp>, now: Timestamp) {
         let noted = async {
             let owner = self.connections.owner(&device.connection, true).await?;
-            let old = |one: &Connected| now >= add_seconds(one.since, YOUNG_SECONDS);
-            if owner.as_ref().is_some_and(old) {
+            let since = owner.map(|one| one.since).or(since);
+            if since.is_some_and(|since| now >= add_seconds(since, YOUNG_SECONDS)) {
                 metrics::count(Metric::StaleConnection);
                 self.connections.remove(device).await?;
             }
@@ -509,11 +513,9 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             }
             // What was read side by side may be from before and after a call began.
             let known = newest.as_ref().map_or(0, |call| call.seq);
-            let newer = |pointer: &Pointer| {
-                let call = pointer.call.as_ref();
-                call.is_some_and(|call| call.booking == booking.id && call.seq > known)
-            };
-            if newer(&mine) || newer(&theirs) {
+            if self.has_newer(&mine, booking, known).await?
+                || self.has_newer(&theirs, booking, known).await?
+            {
                 continue;
             }
             // A visitor rings once, as often as they were let in: were it more, the limits on
@@ -557,6 +559,20 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         Err(Error::Unavailable(
             "too many calls at once between the same users".to_owned(),
         ))
+    }
+
+    /// Whether a user's newest call is one of the booking's after `known`. One that is gone
+    /// is none: removed by its TTL before what points at it, or lost where the table was
+    /// restored to an earlier time.
+    async fn has_newer(
+        &self,
+        pointer: &Pointer,
+        booking: &Booking,
+        known: u64,
+    ) -> Result<bool, Error> {
+        let call = pointer.call.as_ref();
+        let newer = call.is_some_and(|call| call.booking == booking.id && call.seq > known);
+        Ok(newer && self.pointed(pointer).await?.is_some())
     }
 
     /// Whether a user's newest call still lives. `known` is one that does not.

@@ -1,6 +1,7 @@
 //! In-app calls over real sockets, through the real functions: every row of the
 //! contract's event tables.
 
+use maskline_local::tap::Break;
 use maskline_tests::apps::App;
 use maskline_tests::{TestBooking, World, unique, unlimited, world};
 use serde_json::{Value, json};
@@ -619,4 +620,68 @@ async fn a_relayed_frame_costs_one_read() {
         let half = |seen: &maskline_local::tap::Seen| (seen.units - 0.5).abs() < 1e-9;
         assert!(seen.iter().all(half) || !counts_units, "{seen:?}");
     }
+}
+
+/// Calls are removed by their TTL before what points at them, and gone where their table was
+/// restored to an earlier time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_gone_from_the_store_blocks_nobody() {
+    let world = world();
+    let booking = world.new_booking().await;
+    let (mut caller, mut receiver) = pair(world, &booking).await;
+    let about = json!({"bookingId": booking.id});
+    for _ in 0..2 {
+        talking(&booking, &mut caller, &mut receiver).await;
+        caller.ask("callEnd", about.clone()).await;
+        receiver.event("call:ended").await;
+    }
+    for seq in ["1", "2"] {
+        let key = json!({"line": {"S": format!("booking#{}", booking.id)}, "seq": {"N": seq}});
+        let delete = json!({"TableName": "CallsTable", "Key": key});
+        world.dynamodb("DeleteItem", &delete).await;
+    }
+    assert!(world.rows(&booking).await.is_empty());
+    let id = talking(&booking, &mut caller, &mut receiver).await;
+    assert_eq!(id, format!("{}.1", booking.id));
+}
+
+/// Of a connection that was stored by half, the half is found gone and removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_connection_is_removed() {
+    let world = world();
+    let booking = world.new_booking().await;
+    let (mut caller, _receiver) = pair(world, &booking).await;
+    let user = format!("user#{}", booking.provider);
+    let half = json!({
+        "pk": {"S": user}, "sk": {"S": "conn#half="}, "user": {"S": booking.provider},
+        "connectedAt": {"S": "2026-01-01T00:00:00.000Z"}, "expiresAt": {"N": "9999999999"}
+    });
+    let put = json!({"TableName": "ConnectionsTable", "Item": half});
+    world.dynamodb("PutItem", &put).await;
+    let ringing = caller
+        .ask("callInitiate", json!({"bookingId": booking.id}))
+        .await;
+    assert_eq!(ringing["event"], "call:ringing", "{ringing}");
+    let left = world.items("ConnectionsTable", "sk", "conn#half=").await;
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// DynamoDB refuses a write while a transaction writes the same item, and the SDK does not
+/// send it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_beside_a_transaction_is_done_again() {
+    let (world, tap) = World::tapped(1).await;
+    let booking = world.new_booking().await;
+    let (mut caller, mut receiver) = pair(&world, &booking).await;
+    talking(&booking, &mut caller, &mut receiver).await;
+    let about = json!({"bookingId": booking.id});
+    // Two reads are let through, and the write meets a transaction.
+    caller.ask("callEnd", about.clone()).await;
+    receiver.event("call:ended").await;
+    caller.ask("callInitiate", about.clone()).await;
+    receiver.event("call:incoming").await;
+    tap.break_one("ws-call-accept", 2, Break::Conflict);
+    let accepted = receiver.ask("callAccept", about).await;
+    tap.broken().await;
+    assert_eq!(accepted["event"], "call:accepted", "{accepted}");
 }

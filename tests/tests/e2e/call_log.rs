@@ -57,6 +57,28 @@ async fn a_call_that_we_recorded_is_not_recorded_again() {
     assert_eq!(world.rows(&booking).await, own);
 }
 
+/// A booking may change hands: the new one's report is not about the old one's call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_never_about_somebody_elses_call() {
+    let world = world();
+    let mut booking = world.new_booking().await;
+    let mut caller = world.app(&booking.user).await;
+    let about = json!({"bookingId": booking.id});
+    assert_eq!(
+        caller.ask("callInitiate", about).await["event"],
+        "call:ended",
+        "nobody is there"
+    );
+    booking.user = format!("next-{}", unique());
+    booking.provider = format!("next-{}", unique());
+    world
+        .put_booking(&booking.id, &booking.body("accepted"))
+        .await;
+    let answer = report(world, &booking.user, &body(&booking, "completed", 42)).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    assert_eq!(world.rows(&booking).await, [answer.json()["data"].clone()]);
+}
+
 #[tokio::test]
 async fn who_may_and_what_is_wrong() {
     let world = world();

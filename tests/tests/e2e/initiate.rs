@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use maskline_local::tap::Break;
 use maskline_tests::{Answer, Asking, TestTag, World, own_number, phone, unique, world};
 use serde_json::{Value, json};
 
@@ -437,6 +438,31 @@ async fn a_refusal_frees_its_key() {
     let again = world.initiate(&tag.code, &visitor, asking()).await;
     assert_eq!(again.status, 201, "{}", again.text);
     assert_eq!(world.history(&tag, "").await["total"], 2);
+}
+
+/// A store so slow that the carrier's answer could not be waited for: it is not asked, and
+/// the client may ask again under the same key.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_time_left_to_ask_the_carrier() {
+    let (world, tap) = World::tapped(1).await;
+    let tag = world.new_tag().await;
+    let (visitor, key) = (phone(), format!("key-{}", unique()));
+    let asking = || Asking {
+        key: Some(&key),
+        ..Asking::default()
+    };
+    // So that a process is there: one that starts warms its connections up past the tap.
+    world.initiate("nothing", &visitor, asking()).await;
+    // Two reads of tags, the look back and two limits are as fast as ever.
+    tap.break_one("initiate", 5, Break::Slow);
+    let first = world.initiate(&tag.code, &visitor, asking()).await;
+    first.error(503, "unavailable");
+    tap.mend();
+    assert_eq!(accepted(&world, &visitor).await, 0);
+    assert_eq!(world.only_call(&tag).await["status"], "failed");
+    let again = world.initiate(&tag.code, &visitor, asking()).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    assert_eq!(accepted(&world, &visitor).await, 1);
 }
 
 /// A visitor who answers and hangs up before the owner is dialled: nothing else is

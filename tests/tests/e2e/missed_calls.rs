@@ -176,3 +176,25 @@ async fn a_message_that_one_callback_could_not_send_is_sent_by_the_next() {
         assert_eq!(messages(&world, &owner).await.len(), 1);
     }
 }
+
+/// Who took the telling on is the only one who tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_could_not_be_counted_is_sent() {
+    let (world, tap) = World::tapped_with(options(), 1).await;
+    let owner = phone();
+    let tag = tag_of(&world, &owner).await;
+    let dial = world.dial(&tag, &maskline_tests::call_sid()).await;
+    let leg = [
+        ("CallSid", "CA33333333333333333333333333333333"),
+        ("ParentCallSid", "CA44444444444444444444444444444444"),
+    ];
+    let ringing = [leg[0], leg[1], ("CallStatus", "ringing")];
+    world.webhook(&dial.status, &ringing).await;
+    // Recorded, the tag read, taken on; then it is counted.
+    tap.break_one("status", 3, Break::Refused);
+    let busy = [leg[0], leg[1], ("CallStatus", "busy")];
+    world.webhook(&dial.status, &busy).await;
+    tap.broken().await;
+    tap.mend();
+    assert_eq!(messages(&world, &owner).await.len(), 1);
+}

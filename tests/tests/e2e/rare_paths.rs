@@ -83,11 +83,13 @@ async fn acts_that_find_the_other_device_gone() {
     let mut accepted = Parties::new(&world).await;
     let mut ended = Parties::new(&world).await;
     let mut rejected = Parties::new(&world).await;
+    let mut holding = Parties::new(&world).await;
     let mut relayed = Parties::new(&world).await;
     let mut taken_over = Parties::new(&world).await;
     accepted.ring().await;
     ended.talk().await;
     let ringing = rejected.ring().await;
+    holding.talk().await;
     relayed.talk().await;
     taken_over.talk().await;
     tokio::time::sleep(OLD).await;
@@ -114,6 +116,11 @@ async fn acts_that_find_the_other_device_gone() {
     rejected.receiver.ask("callReject", about).await;
     removed("ws-call-reject").await;
     done(&world, "ws-call-reject", "dynamodb:GetItem", "CallsTable").await;
+
+    // Too late to reject, and gone before it is told so.
+    vanish(&world, &holding.booking.provider).await;
+    holding.receiver.send("callReject", holding.about()).await;
+    done("ws-call-reject", "sqs:SendMessage", "DeadlinesQueue").await;
 
     vanish(&world, &relayed.booking.provider).await;
     let offer = json!({"bookingId": relayed.booking.id, "offer": "v=0"});

@@ -86,6 +86,26 @@ async fn a_number_belongs_to_one_tag() {
     assert_eq!(dialled.json()["virtualNumber"], own.as_str());
 }
 
+/// Two tags whose owners were each other's virtual numbers would call each other for ever.
+#[tokio::test]
+async fn no_owner_is_a_virtual_number() {
+    let world = world();
+    let own = own_number();
+    let (first, second) = (
+        format!("first-{}", unique()),
+        format!("second-{}", unique()),
+    );
+    let answer = world
+        .put_tag(&first, &body(json!({"virtualNumber": own})))
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    let answer = world
+        .put_tag(&second, &body(json!({"ownerPhone": own})))
+        .await;
+    assert!(answer.error(400, "bad_request").contains("ownerPhone"));
+    assert!(world.items("TagsTable", "code", &second).await.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_tags_that_race_for_a_number_one_gets_it() {
     let world = world();

@@ -274,8 +274,8 @@ impl Run {
         let mut wrong = Vec::new();
         let device = self.dice.up_to(self.devices.len() as u64 - 1) as usize;
         let (user, now) = (self.devices[device].user.clone(), self.now());
-        let presence = self.server.board.connections.presence(&user, now);
-        let known = self.alone(presence).await.expect("who is there").devices;
+        let devices = self.server.board.connections.devices(&user, now);
+        let known = self.alone(devices).await.expect("who is there");
         for device in self
             .devices
             .iter()

@@ -88,8 +88,7 @@ pub enum CarrierError {
     Ambiguous(&'static str),
 }
 
-/// A request as it came in.
-#[derive(Debug)]
+/// A request as it came in. Not `Debug`: its body holds phone numbers.
 pub struct Webhook<'a> {
     /// The URL that the carrier called, query included, byte for byte.
     pub url: &'a str,
@@ -208,8 +207,7 @@ pub struct Bridge {
     pub dial_status_url: String,
 }
 
-/// An answer to the carrier.
-#[derive(Debug)]
+/// An answer to the carrier. Not `Debug`: it may hold the owner's number.
 pub struct Reply {
     /// Its media type.
     pub content_type: &'static str,

@@ -202,6 +202,11 @@ impl AppCalls {
                         None => Ok(Started::Raced),
                     }
                 }
+                // A transaction that wants the same place is under way.
+                Some(PutItemError::TransactionConflictException(_)) => {
+                    let stands = self.get(&call.id(), true).await?;
+                    Ok(stands.map_or(Started::Raced, |stands| Started::Taken(Box::new(stands))))
+                }
                 _ => Err(StoreError::from_sdk(&error)),
             },
         }

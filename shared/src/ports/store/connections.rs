@@ -50,15 +50,6 @@ pub struct Pointer {
     pub call: Option<AppCallId>,
 }
 
-/// What is known of a user.
-#[derive(Debug)]
-pub struct Presence {
-    /// Their connections.
-    pub devices: Vec<Connected>,
-    /// Their newest call.
-    pub pointer: Pointer,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
@@ -91,8 +82,9 @@ impl Connections {
         Table::Connections(&self.table)
     }
 
-    /// Stores a connection, both ways round, in one request. Where it fails half-way,
-    /// the half is removed like any connection that is gone.
+    /// Stores a connection, both ways round, in one request. Where it fails half-way, API
+    /// Gateway refuses the connection, and the half is removed when a frame for it finds it
+    /// gone, or with its TTL.
     pub async fn add(&self, device: &Device, now: Timestamp) -> Result<(), StoreError> {
         let expires_at = add_seconds(now, KEPT_SECONDS).as_second();
         let entry = |(pk, sk): (String, String)| Entry {
@@ -175,18 +167,18 @@ impl Connections {
         }))
     }
 
-    /// A user's connections and newest call, in one request.
-    pub async fn presence(&self, user: &str, now: Timestamp) -> Result<Presence, StoreError> {
+    /// A user's connections.
+    pub async fn devices(&self, user: &str, now: Timestamp) -> Result<Vec<Connected>, StoreError> {
         let mut devices = Vec::new();
-        let mut call = None;
         let mut start = None;
         loop {
             let answer = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("pk = :pk")
+                .key_condition_expression("pk = :pk AND begins_with(sk, :conn)")
                 .expression_attribute_values(":pk", text(format!("user#{user}")))
+                .expression_attribute_values(":conn", text("conn#"))
                 .consistent_read(true)
                 .set_exclusive_start_key(start)
                 .send()
@@ -194,29 +186,23 @@ impl Connections {
                 .map_err(|error| StoreError::from_sdk(&error))?;
             for item in answer.items.unwrap_or_default() {
                 let entry: Entry = serde_dynamo::from_item(item).map_err(|_| MALFORMED)?;
-                let expired = entry.expires_at <= now.as_second();
-                match entry.sk.strip_prefix("conn#") {
-                    Some(connection) if !expired => devices.push(Connected {
-                        device: Device {
-                            user: user.to_owned(),
-                            connection: connection.to_owned(),
-                        },
-                        since: entry.connected_at.ok_or(MALFORMED)?,
-                    }),
-                    Some(_) => {}
-                    None => call = read_call(entry.call_id)?,
+                if entry.expires_at <= now.as_second() {
+                    continue;
                 }
+                let connection = entry.sk.strip_prefix("conn#").ok_or(MALFORMED)?;
+                devices.push(Connected {
+                    device: Device {
+                        user: user.to_owned(),
+                        connection: connection.to_owned(),
+                    },
+                    since: entry.connected_at.ok_or(MALFORMED)?,
+                });
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                break;
+                return Ok(devices);
             }
         }
-        let user = user.to_owned();
-        Ok(Presence {
-            devices,
-            pointer: Pointer { user, call },
-        })
     }
 
     /// A user's newest call.

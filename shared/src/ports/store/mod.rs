@@ -61,6 +61,8 @@ impl StoreError {
                     | "RequestLimitExceeded"
                     | "InternalServerError"
                     | "ServiceUnavailable"
+                    | "TransactionCanceledException"
+                    | "TransactionConflictException"
                     | "TransactionInProgressException"
                     | "unknown" => StoreError::Unavailable(code),
                     _ => StoreError::Refused(code),
