@@ -7,7 +7,7 @@ use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::call_rows::Row;
 use maskline::lambda::http::{Request, Response};
 use maskline::lambda::{Function, Start};
-use maskline::ports::store::app_calls::{AppCalls, Started};
+use maskline::ports::store::app_calls::{AppCalls, Stored};
 use maskline::ports::store::{Table, bookings::Bookings};
 use serde::Deserialize;
 
@@ -88,7 +88,7 @@ impl Function for CallLog {
             }
             let seq = newest.map_or(1, |call| call.seq + 1);
             let call = self.reported(&booking, seq, &body, now);
-            if matches!(self.calls.add(&call).await?, Started::Now) {
+            if matches!(self.calls.add(&call).await?, Stored::Now) {
                 return Response::success(201, &Row::of(&call, now));
             }
         }

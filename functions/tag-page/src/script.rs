@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use maskline::domain::text;
 use maskline::lambda::http::{Request, Response};
 use ring::digest::{SHA256, digest};
 
@@ -13,9 +14,7 @@ const GZIPPED: &[u8] = include_bytes!("../../../clients/tag/dist/tag.js.gz");
 pub fn name() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| {
         let hash = digest(&SHA256, SCRIPT.as_bytes());
-        let start = hash.as_ref().iter().take(8);
-        let start: String = start.map(|byte| format!("{byte:02x}")).collect();
-        format!("tag-{start}.js")
+        format!("tag-{}.js", text::hex(&hash.as_ref()[..8]))
     });
     &NAME
 }

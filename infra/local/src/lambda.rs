@@ -372,7 +372,6 @@ impl Function {
         })
     }
 
-    /// A line of the stack about this function.
     /// The line that Lambda itself logs of an invocation that failed.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html>
     pub(crate) fn report(&self, request_id: &str, status: &str) {
@@ -384,6 +383,7 @@ impl Function {
         self.log(&line.to_string());
     }
 
+    /// A line of the stack about this function.
     pub(crate) fn log(&self, line: &str) {
         let (name, log) = (&self.plan.binary, &self.host.log);
         log.line(format!("{} {name}: {line}", crate::log::now()));

@@ -6,6 +6,7 @@ use ring::hmac;
 use serde::Serialize;
 
 use super::secret::Secret;
+use super::text;
 use super::time::{self, Timestamp, add_seconds};
 
 /// How long before a call its credentials may be fetched, seconds.
@@ -90,9 +91,7 @@ impl Turn {
 
     fn server(&self, user_id: &str, expires: i64) -> IceServer<'_> {
         let id = hmac::sign(&self.ids, format!("turn:{user_id}").as_bytes());
-        let half = id.as_ref().iter().take(16);
-        let id: String = half.map(|byte| format!("{byte:02x}")).collect();
-        let username = format!("{expires}:{id}");
+        let username = format!("{expires}:{}", text::hex(&id.as_ref()[..16]));
         let credential = hmac::sign(&self.credentials, username.as_bytes());
         IceServer {
             urls: &self.uris,

@@ -17,9 +17,19 @@ pub fn read(given: &str) -> Result<String, InvalidText> {
         .ok_or(InvalidText)
 }
 
+/// Bytes as hexadecimal digits, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits() {
+        assert_eq!(hex(&[0, 9, 0xa0, 0xff]), "0009a0ff");
+    }
 
     #[test]
     fn texts() {

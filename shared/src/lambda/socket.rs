@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::join;
+use tokio::time::timeout;
 
 use super::http::{self, Response};
 use super::{Start, finish, serve, within_limits};
@@ -64,6 +65,10 @@ pub trait SocketFunction: Sized + 'static {
     }
 }
 
+/// How long telling the client of a failure may take: Lambda ends the process three seconds
+/// after a request has run out of time.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Runs a route until Lambda ends it.
 pub fn run<F: SocketFunction>() -> ExitCode {
     finish(
@@ -105,7 +110,8 @@ async fn answer<F: SocketFunction>(function: &F, event: LambdaEvent<Event>) -> R
             if error.is_internal() {
                 tracing::error!(function = F::NAME, request_id, %error, "failed");
             }
-            let response = function.refuse(&message, &error).await;
+            let refusal = timeout(LAST_WORDS, function.refuse(&message, &error)).await;
+            let response = refusal.unwrap_or_else(|_| Response::no_content());
             (response, Some(error.status().1))
         }
     };

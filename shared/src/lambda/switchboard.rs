@@ -25,7 +25,7 @@ use crate::domain::signaling::{CallRef, FrameId, Sent};
 use crate::domain::time::{Timestamp, add_seconds};
 use crate::ports::deadlines::{AskLater, Question};
 use crate::ports::delivery::{Deliver, Posted};
-use crate::ports::store::app_calls::{AppCalls, Started};
+use crate::ports::store::app_calls::{AppCalls, Stored};
 use crate::ports::store::connections::{Connected, Connections, Pointer};
 
 /// How often an act is applied anew after a concurrent one came first.
@@ -35,6 +35,10 @@ const TRIES: u32 = 12;
 const YOUNG_SECONDS: i64 = 3;
 
 const ON_ANOTHER_DEVICE: Error = Error::Conflict("the call is on another device of yours");
+
+fn contended() -> Error {
+    Error::Unavailable("too many concurrent acts on one call".to_owned())
+}
 
 /// The stores, and the ways out.
 pub struct Switchboard<D, Q> {
@@ -154,9 +158,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                 Some(stands) => call = stands,
             }
         }
-        Err(Error::Unavailable(
-            "too many concurrent acts on one call".to_owned(),
-        ))
+        Err(contended())
     }
 
     async fn refuse(
@@ -181,12 +183,12 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
     /// Stores a call's next version; the one that stands, if another came first.
     async fn advance(&self, next: &AppCall) -> Result<Option<AppCall>, Error> {
         match self.calls.advance(next).await? {
-            Started::Now => {
+            Stored::Now => {
                 count_end(next);
                 Ok(None)
             }
-            Started::Taken(stands) => Ok(Some(*stands)),
-            Started::Raced => Err(Error::NotFound("call")),
+            Stored::Taken(stands) => Ok(Some(*stands)),
+            Stored::Raced => Err(Error::NotFound("call")),
         }
     }
 
@@ -368,9 +370,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                 Some(stands) => call = stands,
             }
         }
-        Err(Error::Unavailable(
-            "too many concurrent acts on one call".to_owned(),
-        ))
+        Err(contended())
     }
 
     /// `$disconnect`: removes the connection, and no other.
@@ -405,9 +405,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
                 Some(stands) => call = stands,
             }
         }
-        Err(Error::Unavailable(
-            "too many concurrent acts on one call".to_owned(),
-        ))
+        Err(contended())
     }
 
     /// `join`: the device is told of a call that rings or runs for its user, and takes
@@ -540,19 +538,19 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             if receiver_busy {
                 let call = call.refused(Reason::Busy);
                 match self.calls.add(&call).await? {
-                    Started::Now => {
+                    Stored::Now => {
                         metrics::count(Metric::CallStarted(Kind::App));
                         count_end(&call);
                         let stands = Stands::So(Notice::Ended);
                         return self.refuse(&call, stands, by, id, now).await;
                     }
-                    Started::Taken(_) | Started::Raced => continue,
+                    Stored::Taken(_) | Stored::Raced => continue,
                 }
             }
             let started = self.calls.start(&call, &self.connections, &mine, &theirs);
             match started.await? {
-                Started::Taken(_) | Started::Raced => continue,
-                Started::Now => metrics::count(Metric::CallStarted(Kind::App)),
+                Stored::Taken(_) | Stored::Raced => continue,
+                Stored::Now => metrics::count(Metric::CallStarted(Kind::App)),
             }
             return self.ring(call, by, id, wake, now).await;
         }

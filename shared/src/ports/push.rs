@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::web::{self, Web};
 use crate::domain::secret::Secret;
+use crate::domain::text;
 use crate::domain::time::{self, Timestamp};
 
 /// How long the hook may take. The caller waits behind it.
@@ -87,7 +88,7 @@ impl Push {
     fn signature(&self, body: &str, now: Timestamp) -> String {
         let seconds = now.as_second();
         let tag = hmac::sign(&self.key, format!("{seconds}.{body}").as_bytes());
-        let digits: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let digits = text::hex(tag.as_ref());
         format!("t={seconds},v1={digits}")
     }
 }

@@ -29,14 +29,15 @@ pub struct AppCalls {
     table: String,
 }
 
-/// What starting a call did.
+/// What storing a call, or the next version of one, did.
 #[derive(Debug)]
-pub enum Started {
-    /// It rings.
+pub enum Stored {
+    /// It is stored.
     Now,
-    /// Another call took its place.
+    /// Another stands in its place.
     Taken(Box<AppCall>),
-    /// One of the two was called, or called, meanwhile: to be looked at again.
+    /// Nothing: one of the two was called, or called, meanwhile, or what was to be
+    /// replaced is gone.
     Raced,
 }
 
@@ -122,7 +123,7 @@ impl AppCalls {
         connections: &Connections,
         caller: &Pointer,
         receiver: &Pointer,
-    ) -> Result<Started, StoreError> {
+    ) -> Result<Stored, StoreError> {
         let place = Put::builder()
             .table_name(&self.table)
             .set_item(Some(write(call)?))
@@ -140,7 +141,7 @@ impl AppCalls {
             .send()
             .await;
         let Err(error) = sent else {
-            return Ok(Started::Now);
+            return Ok(Stored::Now);
         };
         let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
             error.as_service_error()
@@ -158,7 +159,7 @@ impl AppCalls {
             return occupied(call, occupant);
         }
         match reasons.iter().find(raced) {
-            Some(_) => Ok(Started::Raced),
+            Some(_) => Ok(Stored::Raced),
             None => {
                 let code = reasons.iter().find_map(CancellationReason::code);
                 Err(StoreError::Unavailable(code.unwrap_or("canceled").into()))
@@ -167,12 +168,12 @@ impl AppCalls {
     }
 
     /// Stores a call that nobody is rung for, unless its place is taken.
-    pub async fn add(&self, call: &AppCall) -> Result<Started, StoreError> {
+    pub async fn add(&self, call: &AppCall) -> Result<Stored, StoreError> {
         self.put(call, "attribute_not_exists(line)", None).await
     }
 
     /// Stores a call's next version, if the one before it still stands: else that which does.
-    pub async fn advance(&self, next: &AppCall) -> Result<Started, StoreError> {
+    pub async fn advance(&self, next: &AppCall) -> Result<Stored, StoreError> {
         self.put(next, "version = :before", Some(next.version - 1))
             .await
     }
@@ -182,7 +183,7 @@ impl AppCalls {
         call: &AppCall,
         condition: &str,
         before: Option<u64>,
-    ) -> Result<Started, StoreError> {
+    ) -> Result<Stored, StoreError> {
         let mut request = self
             .client
             .put_item()
@@ -194,18 +195,18 @@ impl AppCalls {
             request = request.expression_attribute_values(":before", number(version));
         }
         match request.send().await {
-            Ok(_) => Ok(Started::Now),
+            Ok(_) => Ok(Stored::Now),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                     match refusal.item() {
                         Some(item) => occupied(call, item),
-                        None => Ok(Started::Raced),
+                        None => Ok(Stored::Raced),
                     }
                 }
                 // A transaction that wants the same place is under way.
                 Some(PutItemError::TransactionConflictException(_)) => {
                     let stands = self.get(&call.id(), true).await?;
-                    Ok(stands.map_or(Started::Raced, |stands| Started::Taken(Box::new(stands))))
+                    Ok(stands.map_or(Stored::Raced, |stands| Stored::Taken(Box::new(stands))))
                 }
                 _ => Err(StoreError::from_sdk(&error)),
             },
@@ -219,11 +220,11 @@ fn line(booking: &BookingId) -> String {
 
 /// What `call` found in its place: another one, or itself, by our own write that was sent
 /// again after its answer was lost. An item's times are less precise than a clock's.
-fn occupied(call: &AppCall, item: &Item) -> Result<Started, StoreError> {
+fn occupied(call: &AppCall, item: &Item) -> Result<Stored, StoreError> {
     let stands = read(item.clone())?;
     Ok(match stands == read(write(call)?)? {
-        true => Started::Now,
-        false => Started::Taken(Box::new(stands)),
+        true => Stored::Now,
+        false => Stored::Taken(Box::new(stands)),
     })
 }
 

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use super::{AttributeValue, StoreError, Table, number, text};
 use crate::domain::limit::{Deed, Limit, Subject};
 use crate::domain::secret::Secret;
+use crate::domain::text::hex;
 use crate::domain::time::Timestamp;
 
 /// How long an item outlives its newest window, so that a longer window's counter in
@@ -205,8 +206,7 @@ impl RateLimits {
     /// A keyed hash of a text, 32 hexadecimal digits.
     pub fn fingerprint(&self, text: &str) -> String {
         let tag = hmac::sign(&self.key, text.as_bytes());
-        let half = tag.as_ref().iter().take(16);
-        half.map(|byte| format!("{byte:02x}")).collect()
+        hex(&tag.as_ref()[..16])
     }
 }
 
