@@ -11,6 +11,7 @@ local store's address instead, and STORE_ACCOUNT the access key id to ask it wit
 | a phone call of another tag | its visitor, or an owner from before | number, metadata and Twilio's call id replaced |
 | a booking or visit | a party | id and name replaced by a made-up one; the other party keeps it |
 | an in-app call | a party | id and name replaced by the same |
+| a visit with its calls | the tag's owner | besides, the tag's label taken out of the service and the visitor's name |
 | connections, and the pointer to the newest call | the user | deleted |
 | a rate-limit counter | the number | deleted, where IP_HASH_SECRET is given; else it goes by itself |
 
@@ -42,6 +43,9 @@ NO_NUMBER = "+10000000000"
 # What stands for a visitor's number, as for callers who withhold theirs.
 NO_VISITOR = "anonymous"
 NOBODY = "Deleted user"
+# What visits and visitors are called, and what their names are where a tag's label is not told.
+VISIT, VISITOR = "visit:", "visitor:"
+NO_LABEL, NO_LABEL_VISITOR = "Tag", "Visitor at your tag"
 
 
 class Tables:
@@ -120,14 +124,11 @@ def forget(tables, person, hash_secret=None):
     """Forgets a person; gives how many items of each kind that concerned."""
     stand_in = f"forgotten-{secrets.token_hex(8)}"
     is_number = E164.fullmatch(person) is not None
-    dead_lines = forget_tags(tables, person)
+    dead_lines, dead_tags = forget_tags(tables, person)
+    visits = forget_bookings(tables, person, stand_in, dead_tags)
     for item in tables.scan("Calls"):
-        forget_call(tables, item, person, stand_in, dead_lines)
-    for item in tables.scan("Bookings"):
-        for role in ("user", "provider"):
-            if text(item, f"{role}Id") == person:
-                new = {f"{role}Id": stand_in, f"{role}Name": NOBODY}
-                tables.change("bookings and visits", "Bookings", ["pk"], item, person, f"{role}Id", new)
+        forget_phone_call(tables, item, person, dead_lines)
+        forget_app_call(tables, item, person, stand_in, visits)
     for item in tables.query("Connections", "pk", f"user#{person}"):
         connection = text(item, "sk")
         if connection.startswith("conn#"):
@@ -142,16 +143,34 @@ def forget(tables, person, hash_secret=None):
 
 
 def forget_tags(tables, person):
-    """Deletes the person's tags; gives the lines of their calls."""
-    lines = set()
+    """Deletes the person's tags; gives the lines of their calls, and each tag's code with its owner's id."""
+    lines, tags = set(), set()
     for item in tables.scan("Tags"):
         if person in (text(item, "ownerId"), text(item, "ownerPhone")):
             lines.add(text(item, "line"))
+            tags.add((text(item, "code").lower(), text(item, "ownerId")))
             tables.delete("tags and their copies", "Tags", ["pk"], item, still="version")
-    return lines
+    return lines, tags
 
 
-def forget_call(tables, item, person, stand_in, dead_lines):
+def forget_bookings(tables, person, stand_in, dead_tags):
+    """Replaces the person in bookings and visits; gives the owners, by the visits to their tags."""
+    visits = {}
+    for item in tables.scan("Bookings"):
+        booking, provider = text(item, "pk"), text(item, "providerId")
+        new = {}
+        if booking.startswith(VISIT) and (provider == person or (text(item, "tag").lower(), provider) in dead_tags):
+            visits[booking] = provider
+            new = {"userName": NO_LABEL_VISITOR, "serviceName": NO_LABEL}
+        for role in ("user", "provider"):
+            party = text(item, f"{role}Id")
+            if party == person or party == visits.get(booking):
+                new |= {f"{role}Id": stand_in, f"{role}Name": NOBODY}
+                tables.change("bookings and visits", "Bookings", ["pk"], item, party, f"{role}Id", new)
+    return visits
+
+
+def forget_phone_call(tables, item, person, dead_lines):
     key = ["line", "seq"]
     if text(item, "line") in dead_lines:
         tables.delete("phone calls of deleted tags", "Calls", key, item)
@@ -161,12 +180,22 @@ def forget_call(tables, item, person, stand_in, dead_lines):
         tables.change("phone calls", "Calls", key, item, person, "visitor", new, gone=["twilioCallSid"])
     if text(item, "ownerPhone") == person:
         tables.change("phone calls", "Calls", key, item, person, "ownerPhone", {"ownerPhone": NO_NUMBER})
-    for side in ("caller", "receiver"):
-        if text(item.get(side, {}).get("M", {}), "user") == person:
-            new = {f"{side}.user": stand_in, f"{side}.name": NOBODY}
-            if text(item.get("end", {}).get("M", {}), "by") == person:
-                new["end.by"] = stand_in
-            tables.change("in-app calls", "Calls", key, item, person, f"{side}.user", new)
+
+
+def forget_app_call(tables, item, person, stand_in, visits):
+    booking = text(item, "booking")
+    if booking is None:
+        return
+    for side, other in (("caller", "receiver"), ("receiver", "caller")):
+        user = text(item[side]["M"], "user")
+        if user != person and user != visits.get(booking):
+            continue
+        new = {f"{side}.user": stand_in, f"{side}.name": NOBODY}
+        if booking.startswith(VISIT) and not user.startswith(VISITOR):
+            new |= {f"{other}.name": NO_LABEL_VISITOR, "serviceName": NO_LABEL}
+        if text(item.get("end", {}).get("M", {}), "by") == user:
+            new["end.by"] = stand_in
+        tables.change("in-app calls", "Calls", ["line", "seq"], item, user, f"{side}.user", new)
 
 
 def of_stack(stack):

@@ -1,11 +1,15 @@
 """`make forget`: what the tables hold about a person is gone, and everybody else's is not."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import AsyncExitStack
 
 import boto3
 import pytest
@@ -16,8 +20,11 @@ from stack import NO_LIMITS, ROOT, Stack
 
 FORGET = ROOT / "infra" / "forget" / "forget.py"
 VISITOR, OWNER, OTHER = "+919876500001", "+919811122233", "+919876500002"
+# What an owner may well call a car, and what the demo tag is called.
+PLATE, BICYCLE = "KA 01 MX 4711", "Red bicycle"
 # The local stack's own.
 HASH_SECRET = "local-development-ip-hash-secret"
+TOKEN_SECRET = "local-development-jwt-secret-for-this-machine-only"
 SECONDS = 30
 
 
@@ -52,6 +59,40 @@ def holds(stack, person):
     return sum(f'"{person}"' in item or f"#{person}" in item for items in dump(stack).values() for item in items)
 
 
+def mentions(stack, words):
+    """The visits and calls that hold those words anywhere, beside the tags themselves."""
+    found = dump(stack)
+    return [item for table in ("BookingsTable", "CallsTable") for item in found[table] if words in item]
+
+
+def token(user):
+    """A token of the host application's for a user (JWS, HS256)."""
+    def part(content):
+        return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+    words = ({"alg": "HS256"}, {"sub": user, "exp": int(time.time()) + 3600})
+    signed = b".".join(part(json.dumps(one).encode()) for one in words)
+    return (signed + b"." + part(hmac.digest(TOKEN_SECRET.encode(), signed, hashlib.sha256))).decode()
+
+
+async def visited(stack, code, owner):
+    """Somebody visits a tag and rings its owner, who rejects, rings back, and is rejected."""
+    answer = requests.post(f"{stack.http}/t/{code}/visits", timeout=10)
+    assert answer.status_code == 201, answer.text
+    visit = answer.json()
+    calls = test_asyncapi.Calls(stack)
+    calls.token = {visit["userId"]: visit["token"], owner: token(owner)}.__getitem__
+    about = {"bookingId": visit["bookingId"]}
+    async with AsyncExitStack() as sockets:
+        page = await calls.device(sockets, visit["userId"])
+        app = await calls.device(sockets, owner)
+        for caller, receiver in ((page, app), (app, page)):
+            await caller.ask("callInitiate", about, "call:ringing")
+            await receiver.get("call:incoming")
+            await receiver.ask("callReject", about, "call:ended")
+            await caller.get("call:rejected")
+
+
 def as_admin(stack):
     return {"Authorization": f"Bearer {stack.token('admin')}"}
 
@@ -74,9 +115,9 @@ def settled(stack, tag, calls):
 
 @pytest.fixture
 def used():
-    """A stack with phone calls of two visitors to two owners' tags, and in-app calls."""
+    """A stack with phone calls of two visitors to two owners' tags, visits to them, and in-app calls."""
     with Stack(NO_LIMITS) as stack:
-        tag = {"ownerId": "gita", "ownerPhone": OWNER, "label": "Van", "enabled": True}
+        tag = {"ownerId": "gita", "ownerPhone": OWNER, "label": PLATE, "enabled": True}
         answer = requests.put(f"{stack.http}/api/v1/tags/gitas-van", json=tag, headers=as_admin(stack), timeout=10)
         assert answer.status_code == 201
         for code in ("demo-bike", "gitas-van"):
@@ -85,6 +126,9 @@ def used():
                 answer = requests.post(f"{stack.http}/api/v1/call/{code}/initiate", json=body, timeout=20)
                 assert answer.status_code == 201, answer.text
             settled(stack, code, 2)
+        asyncio.run(visited(stack, "gitas-van", "gita"))
+        owners = {tag["shortCode"]: tag["ownerId"] for tag in stack.state["demo"]["tags"]}
+        asyncio.run(visited(stack, "demo-bike", owners["demo-bike"]))
         asyncio.run(test_asyncapi.play(stack))
         yield stack
 
@@ -115,9 +159,15 @@ def test_a_visitor(used):
 
 @pytest.mark.parametrize("person", ["gita", OWNER])
 def test_a_tags_owner(used, person):
+    others = mentions(used, BICYCLE)
+    # A visit, and a call each way.
+    assert len(mentions(used, PLATE)) == len(others) == 3
     printed = run(used, person, apply=True)
     assert "2 tags and their copies" in printed and "2 phone calls of deleted tags" in printed
-    assert holds(used, "gita") == holds(used, OWNER) == 0
+    assert "1 bookings and visits" in printed and "2 in-app calls" in printed
+    assert holds(used, person) == 0 and not mentions(used, '"gita"') and not mentions(used, OWNER)
+    assert not mentions(used, PLATE) and mentions(used, BICYCLE) == others
+    assert "nothing" in run(used, person, apply=True)
     answer = requests.get(f"{used.http}/t/gitas-van", timeout=10)
     assert answer.status_code == 404
     assert history(used, "demo-bike")["total"] == 2
