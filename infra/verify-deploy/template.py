@@ -29,8 +29,23 @@ class Template:
         for name, parameter in document["Parameters"].items():
             value = given.get(name, parameter.get("Default"))
             if value is None:
-                raise KeyError(f"the parameter {name} has no default: verify.py must give it")
+                raise KeyError(f"the parameter {name} has no default: parameters.py must give it")
             self.values[name] = value
+
+    def refusals(self):
+        """Why CloudFormation deploys nothing with these parameters: those that do not match their
+        patterns, by name, and what the rules say."""
+        every = self.document["Parameters"].items()
+        malformed = [
+            name for name, one in every if not re.fullmatch(one.get("AllowedPattern", ".*"), str(self.values[name]))
+        ]
+        return malformed + [
+            one["AssertDescription"]
+            for rule in self.document.get("Rules", {}).values()
+            if self.resolve(rule.get("RuleCondition", True), None)
+            for one in rule["Assertions"]
+            if not self.resolve(one["Assert"], None)
+        ]
 
     def resources(self):
         """What is created with these parameters, by logical id."""

@@ -47,6 +47,24 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(set(template({}).resources()), {"One"})
         self.assertEqual(set(template({}, {"Name": "n"}).resources()), {"One", "Named"})
 
+    def test_tells_why_nothing_is_deployed(self):
+        def refusals(**given):
+            one = template({}, given)
+            one.document["Parameters"]["Name"]["AllowedPattern"] = "^(n|m)?$"
+            one.document["Rules"] = {
+                "Plain": {"Assertions": [{"Assert": {"Fn::Equals": [{"Ref": "Name"}, "n"]}, "AssertDescription": "n, please"}]},
+                "OfThree": {
+                    "RuleCondition": {"Fn::Equals": [{"Ref": "Count"}, "3"]},
+                    "Assertions": [{"Assert": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Name"}, ""]}]}, "AssertDescription": "3 needs a name"}],
+                },
+            }
+            return one.refusals()
+
+        self.assertEqual(refusals(Name="n"), [])
+        self.assertEqual(refusals(), ["n, please", "3 needs a name"])
+        self.assertEqual(refusals(Count=4), ["n, please"])
+        self.assertEqual(refusals(Name="no"), ["Name", "n, please"])
+
     def test_tells_the_outputs_that_there_are(self):
         one = template({}, {"Name": "n"})
         one.document["Outputs"] = {"A": {"Value": {"Ref": "One"}}, "B": {"Value": 1, "Condition": "HasName"}}
