@@ -3,7 +3,7 @@ use maskline::access::error::Error;
 use maskline::access::metrics::{self, Kind, Metric};
 use maskline::domain::call::{CallId, End, EndStatus, NewCall, Origin, Report, Status, Visitor};
 use maskline::domain::limit::{Deed, Limit, Subject};
-use maskline::domain::phone::{self, Country, PhoneNumber};
+use maskline::domain::phone::{Country, PhoneNumber};
 use maskline::domain::tag::{Tag, TagCode};
 use maskline::domain::time::{Timestamp, add_seconds};
 use maskline::lambda::http::{Request, Response};
@@ -96,8 +96,7 @@ impl Function for Initiate {
     }
 
     fn prepare(env: &Env) -> Result<(), ConfigError> {
-        phone::prepare(&env.expected_countries()?);
-        Ok(())
+        env.prepare_phone_numbers()
     }
 
     fn first_table(&self) -> Table<'_> {

@@ -1,7 +1,7 @@
 use maskline::access::auth::Tokens;
 use maskline::access::config::{ConfigError, Env};
 use maskline::access::error::Error;
-use maskline::domain::phone::{self, Country, PhoneNumber};
+use maskline::domain::phone::{Country, PhoneNumber};
 use maskline::domain::tag::{TagCode, TagSpec};
 use maskline::domain::text;
 use maskline::domain::time::Timestamp;
@@ -47,8 +47,7 @@ impl Function for TagPut {
     }
 
     fn prepare(env: &Env) -> Result<(), ConfigError> {
-        phone::prepare(&env.expected_countries()?);
-        Ok(())
+        env.prepare_phone_numbers()
     }
 
     fn first_table(&self) -> Table<'_> {
@@ -102,14 +101,25 @@ impl TagPut {
             let problem = "is the number that tags share; leave it out to share it";
             return Err(Error::field("virtualNumber", problem));
         }
+        let owner_id = text("ownerId", &body.owner_id)?;
         let label = text("label", &body.label)?;
-        if owner_phone.appears_in(&label) {
-            let problem = "shows the owner's number; every visitor sees it";
-            return Err(Error::field("label", problem));
+        for (field, seen) in [
+            ("shortCode", code.as_str()),
+            ("ownerId", &owner_id),
+            ("label", &label),
+        ] {
+            if owner_phone.appears_in(seen) {
+                let problem = "shows the owner's number; every visitor sees it";
+                return Err(Error::field(field, problem));
+            }
+        }
+        if PhoneNumber::from_e164(&owner_id).is_some() {
+            let problem = "is a phone number; visitors' browsers see it";
+            return Err(Error::field("ownerId", problem));
         }
         Ok(TagSpec {
             code,
-            owner_id: text("ownerId", &body.owner_id)?,
+            owner_id,
             owner_phone,
             owner_country,
             label,

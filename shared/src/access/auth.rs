@@ -141,18 +141,22 @@ impl Tokens {
 
     /// Who sent a token.
     pub async fn check_token(&self, token: &str) -> Result<Identity, TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Refused)?;
+        // What it says must be understood, is not (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(TokenError::Refused);
+        }
         let claims = match &self.keys {
             Keys::Secrets(keys) => {
                 let mut keys = keys.iter();
                 keys.find_map(|key| self.claims(token, key, Algorithm::HS256))
             }
             Keys::Jwks(jwks) => {
-                let kid = decode_header(token).map_err(|_| TokenError::Refused)?.kid;
                 // Ours, and anybody can have one: no reason to ask for keys.
-                if kid.as_deref() == Some(visitor::KEY_ID) {
+                if header.kid.as_deref() == Some(visitor::KEY_ID) {
                     return Err(TokenError::Refused);
                 }
-                let (key, algorithm) = jwks.key(kid.as_deref()).await?;
+                let (key, algorithm) = jwks.key(header.kid.as_deref()).await?;
                 self.claims(token, &key, algorithm)
             }
         };

@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use crate::domain::ice_servers::{IcePolicy, IceServers, ServerUri, Turn};
 use crate::domain::limit::Limit;
-use crate::domain::phone::{Country, PhoneNumber};
+use crate::domain::phone::{self, Country, PhoneNumber};
 use crate::domain::secret::Secret;
 use crate::ports::carrier::twilio::Twilio;
 use crate::ports::push::Push;
@@ -233,11 +233,17 @@ impl Env {
             .collect()
     }
 
-    /// ALLOWED_COUNTRIES and DEFAULT_COUNTRY: whose numbers are expected.
-    pub fn expected_countries(&self) -> Result<Vec<Country>, ConfigError> {
+    /// Loads what reading numbers of ALLOWED_COUNTRIES and DEFAULT_COUNTRY needs.
+    pub fn prepare_phone_numbers(&self) -> Result<(), ConfigError> {
         let mut countries = self.allowed_countries()?;
         countries.push(self.default_country()?);
-        Ok(countries)
+        match phone::prepare(&countries) {
+            true => Ok(()),
+            false => Err(ConfigError {
+                name: "ALLOWED_COUNTRIES",
+                problem: "or DEFAULT_COUNTRY names a country that does not exist",
+            }),
+        }
     }
 
     /// CORS_ORIGINS: the web origins that may open sockets, comma-separated; none by default.
@@ -513,5 +519,8 @@ mod tests {
         for bad in ["I", "IN,,US", "India", "91"] {
             assert!(read(bad).is_err(), "{bad}");
         }
+        let expected = Env::from([("ALLOWED_COUNTRIES", "IN,XX"), ("DEFAULT_COUNTRY", "IN")]);
+        let name = expected.prepare_phone_numbers().map_err(|error| error.name);
+        assert_eq!(name, Err("ALLOWED_COUNTRIES"));
     }
 }

@@ -18,6 +18,7 @@
 //! a function of the facts alone, the same status, duration and times. Each fact is
 //! one attribute of the item, so that recording it is one conditional write.
 
+use std::borrow::Cow;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -624,7 +625,7 @@ pub struct HistoryEntry<'a> {
     ended_at: Option<Timestamp>,
     #[serde(with = "time::text")]
     created_at: Timestamp,
-    metadata: &'a serde_json::Map<String, serde_json::Value>,
+    metadata: Cow<'a, serde_json::Map<String, serde_json::Value>>,
 }
 
 impl PhoneCall {
@@ -690,7 +691,18 @@ impl PhoneCall {
             answered_at: outcome.answered_at,
             ended_at: outcome.ended_at,
             created_at: self.call.created_at,
-            metadata: &self.call.metadata,
+            metadata: self.shown_metadata(),
+        }
+    }
+
+    /// Nothing where the owner's number can be read in it. Refused when it came, that would
+    /// have told whoever guesses.
+    fn shown_metadata(&self) -> Cow<'_, serde_json::Map<String, serde_json::Value>> {
+        let metadata = &self.call.metadata;
+        let shows = |text: String| self.call.owner_phone.appears_in(&text);
+        match serde_json::to_string(metadata).is_ok_and(shows) {
+            true => Cow::Owned(serde_json::Map::new()),
+            false => Cow::Borrowed(metadata),
         }
     }
 }

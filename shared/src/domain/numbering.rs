@@ -20,9 +20,11 @@ static METADATA: &[u8] = include_bytes!("numbering/metadata.bin");
 static NEAR: OnceLock<Plans> = OnceLock::new();
 static WORLD: LazyLock<Plans> = LazyLock::new(|| Plans::of(|_| true));
 
-/// Loads the plans of these countries, once.
-pub fn load(countries: &[Region]) {
-    NEAR.get_or_init(|| Plans::near(countries));
+/// Loads the plans of these countries, once. `false` if one of them has none.
+pub fn load(countries: &[Region]) -> bool {
+    let near = NEAR.get_or_init(|| Plans::near(countries));
+    let known = |region| near.util.get_country_code_for_region(region).is_some();
+    countries.iter().copied().all(known)
 }
 
 /// Reads what is written as a number, whether one exists or not; without a country code it

@@ -100,11 +100,16 @@ impl PhoneNumber {
     }
 
     /// Whether a text gives the number away: its last eight digits, with anything
-    /// between them.
+    /// between them. Any digit of another script is taken for the one that would.
     pub fn appears_in(&self, text: &str) -> bool {
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        let known = self.0.len().saturating_sub(8).max(1);
-        digits.contains(&self.0[known..])
+        let from = self.0.len().saturating_sub(8).max(1);
+        let known = &self.0.as_bytes()[from..];
+        let digits = text.chars().filter(|c| c.is_numeric());
+        let digits: Vec<_> = digits.map(|c| u8::try_from(c).ok()).collect();
+        digits.windows(known.len()).any(|shown| {
+            let mut pairs = shown.iter().zip(known);
+            pairs.all(|(shown, known)| shown.is_none_or(|shown| shown == *known))
+        })
     }
 
     /// The number's country, if it may be dialled: in one of `allowed`, and a mobile or
@@ -141,9 +146,10 @@ pub fn may_be_in(text: &str) -> bool {
 }
 
 /// Loads what reading these countries' numbers needs, which takes a millisecond, once.
-pub fn prepare(countries: &[Country]) {
+/// `false` if one of them does not exist.
+pub fn prepare(countries: &[Country]) -> bool {
     let regions: Vec<Region> = countries.iter().map(|country| country.0).collect();
-    numbering::load(&regions);
+    numbering::load(&regions)
 }
 
 /// How many of the first digits are the country code (ITU-T E.164, list of
@@ -445,10 +451,19 @@ mod tests {
             "call 98765-43210!",
             "+91 (98765) 43210",
             "{\"a\":76543210}",
+            "फ़ोन ९८७६५४३२१०",
+            "98७६5-43२10",
         ] {
             assert!(number.appears_in(text), "{text}");
         }
-        for text in ["", "Blue hatchback 4x4", "9876543211", "98765"] {
+        for text in [
+            "",
+            "Blue hatchback 4x4",
+            "9876543211",
+            "98765",
+            "१९४७ का ४२०",
+            "98७६5-43२11",
+        ] {
             assert!(!number.appears_in(text), "{text}");
         }
     }

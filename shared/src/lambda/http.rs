@@ -251,6 +251,7 @@ fn problem(path: &str, error: &serde_json::Error, is_json: bool) -> String {
     let name = if path == "." { "the body" } else { path };
     match expected {
         Some(expected) if expected.starts_with("struct") => format!("{name} must be an object"),
+        Some("u8" | "u16" | "u32" | "u64") => format!("{name} must be a whole number from 0"),
         Some(expected) => format!("{name} must be {expected}"),
         None => format!("{name} is malformed"),
     }

@@ -507,3 +507,26 @@ async fn a_visitor_who_hangs_up_before_the_dial_cancels() {
     );
     assert!(entry["endedAt"].is_string());
 }
+
+/// The owner's number in a visitor's metadata is not refused, which would tell whoever
+/// guesses, and not shown.
+#[tokio::test]
+async fn metadata_never_shows_the_owners_number() {
+    let world = world();
+    let tag = world.new_tag().await;
+    let item = &world.items("TagsTable", "code", &tag.code).await[0];
+    let owner = item["ownerPhone"]["S"].as_str().unwrap();
+    let local = owner.strip_prefix("+91").unwrap();
+    let note = format!("of {} {}", &local[..5], &local[5..]);
+    for note in [note.as_str(), "of nobody"] {
+        let asking = Asking {
+            metadata: Some(json!({"note": note})),
+            ..Asking::default()
+        };
+        let answer = world.initiate(&tag.code, &phone(), asking).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+    let calls = world.history(&tag, "").await["calls"].clone();
+    assert_eq!(calls[0]["metadata"], json!({"note": "of nobody"}));
+    assert_eq!(calls[1]["metadata"], json!({}));
+}

@@ -57,6 +57,14 @@ async fn tokens_that_do_not_hold() {
             &claims(4_102_444_800),
             secret(own),
         ),
+        encode(
+            &Header {
+                crit: Some(vec!["exp".to_owned()]),
+                ..Header::default()
+            },
+            &claims(4_102_444_800),
+            secret(own),
+        ),
         good[..good.len() - 2].to_owned(),
     ] {
         assert_eq!(refusal(with_token(world, &token)).await, 401, "{token}");
