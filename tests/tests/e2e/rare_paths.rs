@@ -120,7 +120,13 @@ async fn acts_that_find_the_other_device_gone() {
     // Too late to reject, and gone before it is told so.
     vanish(&world, &holding.booking.provider).await;
     holding.receiver.send("callReject", holding.about()).await;
-    done("ws-call-reject", "sqs:SendMessage", "DeadlinesQueue").await;
+    done(
+        &world,
+        "ws-call-reject",
+        "sqs:SendMessage",
+        "DeadlinesQueue",
+    )
+    .await;
 
     vanish(&world, &relayed.booking.provider).await;
     let offer = json!({"bookingId": relayed.booking.id, "offer": "v=0"});
