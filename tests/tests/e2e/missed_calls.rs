@@ -198,3 +198,21 @@ async fn a_message_that_could_not_be_counted_is_sent() {
     tap.mend();
     assert_eq!(messages(&world, &owner).await.len(), 1);
 }
+
+/// Where the owner's leg never reports, the end of the dial tells.
+#[tokio::test]
+async fn the_end_of_a_dial_alone_tells() {
+    let world = World::start_aside(options());
+    let owner = phone();
+    let tag = tag_of(&world, &owner).await;
+    let sid = maskline_tests::call_sid();
+    let dial = world.dial(&tag, &sid).await;
+    let busy = [
+        ("CallSid", sid.as_str()),
+        ("DialCallSid", "CA55555555555555555555555555555555"),
+        ("DialCallStatus", "busy"),
+    ];
+    let answer = world.webhook(&dial.dial_status, &busy).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(messages(&world, &owner).await.len(), 1);
+}
