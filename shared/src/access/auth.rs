@@ -142,7 +142,7 @@ impl Tokens {
     /// Who sent a token.
     pub async fn check_token(&self, token: &str) -> Result<Identity, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Refused)?;
-        // What it says must be understood, is not (RFC 7515, 4.1.11).
+        // Extensions that must be understood: none is (RFC 7515, 4.1.11).
         if header.crit.is_some() {
             return Err(TokenError::Refused);
         }

@@ -449,6 +449,19 @@ mod tests {
         );
         assert_eq!(message("[]"), "the body must be an object");
         assert_eq!(message("\"+919876543210\""), "the body must be an object");
+        #[derive(Debug, Deserialize)]
+        struct Count {
+            #[allow(dead_code)]
+            count: u32,
+        }
+        for body in [
+            r#"{"count":"9876543210"}"#,
+            r#"{"count":1.5}"#,
+            r#"{"count":-1}"#,
+        ] {
+            let told = request(body).json::<Count>().unwrap_err().to_string();
+            assert_eq!(told, "count must be a whole number from 0");
+        }
         let kind = |body: &str| request(body).json::<Kind>().unwrap_err().to_string();
         for (body, told) in [
             (r#"{"kind":7}"#, "kind is malformed"),

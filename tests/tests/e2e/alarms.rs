@@ -56,7 +56,9 @@ async fn function_crashes() -> String {
     goes_off(&world, "CrashesAlarm", async {
         tap.break_one("virtual-number", 0, Break::Silence);
         let killing = async {
-            tap.broken().await;
+            tokio::time::timeout(maskline_tests::PATIENCE, tap.broken())
+                .await
+                .unwrap();
             for pid in world.stack.pids("virtual-number") {
                 let pid = pid.to_string();
                 assert!(

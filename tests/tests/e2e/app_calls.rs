@@ -3,8 +3,9 @@
 
 use maskline_local::tap::Break;
 use maskline_tests::apps::App;
-use maskline_tests::{TestBooking, World, unique, unlimited, world};
+use maskline_tests::{PATIENCE, TestBooking, World, unique, unlimited, world};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 /// Both parties, one device each.
 async fn pair(world: &World, booking: &TestBooking) -> (App, App) {
@@ -682,6 +683,6 @@ async fn an_act_beside_a_transaction_is_done_again() {
     receiver.event("call:incoming").await;
     tap.break_one("ws-call-accept", 2, Break::Conflict);
     let accepted = receiver.ask("callAccept", about).await;
-    tap.broken().await;
+    timeout(PATIENCE, tap.broken()).await.unwrap();
     assert_eq!(accepted["event"], "call:accepted", "{accepted}");
 }

@@ -3,8 +3,9 @@
 use maskline_carrier::{CallPlan, Callback, NetworkPlan, OwnerDoes};
 use maskline_local::Options;
 use maskline_local::tap::Break;
-use maskline_tests::{TestTag, World, phone, unique, unlimited};
+use maskline_tests::{PATIENCE, TestTag, World, phone, unique, unlimited};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 fn telling() -> &'static World {
     static WORLD: std::sync::OnceLock<World> = std::sync::OnceLock::new();
@@ -194,7 +195,7 @@ async fn a_message_that_could_not_be_counted_is_sent() {
     tap.break_one("status", 3, Break::Refused);
     let busy = [leg[0], leg[1], ("CallStatus", "busy")];
     world.webhook(&dial.status, &busy).await;
-    tap.broken().await;
+    timeout(PATIENCE, tap.broken()).await.unwrap();
     tap.mend();
     assert_eq!(messages(&world, &owner).await.len(), 1);
 }

@@ -156,7 +156,7 @@ impl AppCalls {
             )
         };
         if let Some(occupant) = reasons.first().and_then(CancellationReason::item) {
-            return occupied(call, occupant);
+            return occupied(call, read(occupant.clone())?);
         }
         match reasons.iter().find(raced) {
             Some(_) => Ok(Stored::Raced),
@@ -199,14 +199,16 @@ impl AppCalls {
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                     match refusal.item() {
-                        Some(item) => occupied(call, item),
+                        Some(item) => occupied(call, read(item.clone())?),
                         None => Ok(Stored::Raced),
                     }
                 }
                 // A transaction that wants the same place is under way.
                 Some(PutItemError::TransactionConflictException(_)) => {
-                    let stands = self.get(&call.id(), true).await?;
-                    Ok(stands.map_or(Stored::Raced, |stands| Stored::Taken(Box::new(stands))))
+                    match self.get(&call.id(), true).await? {
+                        Some(stands) => occupied(call, stands),
+                        None => Ok(Stored::Raced),
+                    }
                 }
                 _ => Err(StoreError::from_sdk(&error)),
             },
@@ -220,8 +222,7 @@ fn line(booking: &BookingId) -> String {
 
 /// What `call` found in its place: another one, or itself, by our own write that was sent
 /// again after its answer was lost. An item's times are less precise than a clock's.
-fn occupied(call: &AppCall, item: &Item) -> Result<Stored, StoreError> {
-    let stands = read(item.clone())?;
+fn occupied(call: &AppCall, stands: AppCall) -> Result<Stored, StoreError> {
     Ok(match stands == read(write(call)?)? {
         true => Stored::Now,
         false => Stored::Taken(Box::new(stands)),
