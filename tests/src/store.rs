@@ -55,8 +55,7 @@ pub fn environment(store: &StoreAddress) -> [(&str, &str); 4] {
 
 impl World {
     /// A stack of its own, with a tap on its line to the store, and so many processes
-    /// a function. (A process that starts warms its connection up, which the tap sees,
-    /// too: to count requests, have one.)
+    /// a function.
     pub async fn tapped(processes: u32) -> (Self, Tap) {
         Self::tapped_with(unlimited(), processes).await
     }

@@ -1,6 +1,9 @@
 //! A tap on the line between the functions and the store: passes every request on,
 //! notes what it was and what it cost, breaks the ones it is told to break, and signs them
 //! all alike: to the tap, a signature tells the function; to the store, whose tables are meant.
+//!
+//! The reads by which a process that starts opens its connections are passed on, and no more:
+//! when a process starts is the runtime's affair, and they belong to no invocation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -153,7 +156,9 @@ impl Line {
         if let Some(usage) = &self.usage {
             usage.dynamodb(&function, &operation, &body);
         }
-        let broken = self.breaks(&function, text("amz-sdk-invocation-id"));
+        let of_a_start = opens_a_connection(&body);
+        let invocation = text("amz-sdk-invocation-id").filter(|_| !of_a_start);
+        let broken = self.breaks(&function, invocation);
         if broken.is_some() {
             self.broken.send_replace(true);
         }
@@ -180,12 +185,14 @@ impl Line {
         let status = answer.status();
         let headers = answer.headers().clone();
         let body = answer.bytes().await?;
-        lock(&self.state).seen.push(Seen {
-            function,
-            operation,
-            status: status.as_u16(),
-            units: units(&body),
-        });
+        if !of_a_start {
+            lock(&self.state).seen.push(Seen {
+                function,
+                operation,
+                status: status.as_u16(),
+                units: units(&body),
+            });
+        }
         if broken.is_some() {
             return Ok(cut_off());
         }
@@ -241,6 +248,13 @@ fn cut_off() -> Response {
     axum::body::Body::from_stream(futures_util::stream::iter(frames)).into_response()
 }
 
+/// Whether this is a read of the item that no table has, as functions send when they start.
+fn opens_a_connection(body: &[u8]) -> bool {
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let key = request["Key"].as_object();
+    key.is_some_and(|key| key.values().any(|value| value["S"] == "-"))
+}
+
 /// The same request, with the consumed units in its answer.
 fn asking_for_the_cost(body: Bytes) -> Vec<u8> {
     match serde_json::from_slice::<Value>(&body) {
@@ -266,6 +280,32 @@ fn units(body: &[u8]) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_read_at_the_start_is_told_from_an_invocations() {
+        let read = |key: Value| serde_json::json!({"TableName": "T", "Key": key}).to_string();
+        let text = |value: &str| serde_json::json!({"S": value});
+        for (key, opens) in [
+            (serde_json::json!({"pk": text("-")}), true),
+            (serde_json::json!({"pk": text("-"), "sk": text("-")}), true),
+            (
+                serde_json::json!({"line": text("-"), "seq": {"N": "0"}}),
+                true,
+            ),
+            (serde_json::json!({"pk": text("tag#-")}), false),
+            (
+                serde_json::json!({"line": text("a"), "seq": {"N": "0"}}),
+                false,
+            ),
+        ] {
+            assert_eq!(
+                opens_a_connection(read(key.clone()).as_bytes()),
+                opens,
+                "{key}"
+            );
+        }
+        assert!(!opens_a_connection(b""));
+    }
 
     #[test]
     fn a_signature_is_the_accounts() {

@@ -608,9 +608,6 @@ async fn a_relayed_frame_costs_one_read() {
     ] {
         let mut offer = about.clone();
         offer["offer"] = json!("v=0");
-        // A process that starts opens its connection, which the tap sees, too.
-        caller.send("callOffer", offer.clone()).await;
-        receiver.event("call:offer").await;
         tap.take();
         for _ in 0..5 {
             caller.send("callOffer", offer.clone()).await;

@@ -40,8 +40,6 @@ async fn ask(world: &World, function: &str, tag: &TestTag, sid: &str, visitor: &
 /// How many requests to the store a function makes where nothing breaks.
 async fn requests(world: &World, tap: &Tap, function: &str) -> usize {
     let tag = world.new_tag().await;
-    // A process that starts makes requests of its own.
-    ask(world, function, &tag, &call_sid(), &phone()).await;
     tap.take();
     ask(world, function, &tag, &call_sid(), &phone()).await;
     let own = |seen: &Seen| seen.function == function;

@@ -451,8 +451,6 @@ async fn no_time_left_to_ask_the_carrier() {
         key: Some(&key),
         ..Asking::default()
     };
-    // So that a process is there: one that starts warms its connections up past the tap.
-    world.initiate("nothing", &visitor, asking()).await;
     // Two reads of tags, the look back and two limits are as fast as ever.
     tap.break_one("initiate", 5, Break::Slow);
     let first = world.initiate(&tag.code, &visitor, asking()).await;
