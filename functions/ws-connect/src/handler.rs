@@ -64,13 +64,17 @@ impl SocketFunction for Connect {
 
 impl Connect {
     /// Browsers say whose page opens a socket, and no rule of theirs keeps a foreign
-    /// page from it. Apps say nothing.
+    /// page from it. Apps say nothing, or, as those in React Native do, the socket's own
+    /// address, where no page is.
     fn check_origin(&self, message: &Message) -> Result<(), Error> {
         let Some(origin) = message.header("origin") else {
             return Ok(());
         };
-        let allowed = |one: &String| one == "*" || one.eq_ignore_ascii_case(origin);
-        match self.origins.iter().any(allowed) {
+        let same = |one: &str| one.eq_ignore_ascii_case(origin);
+        let own = message.header("host").is_some_and(|host| {
+            same(&format!("https://{host}")) || same(&format!("http://{host}"))
+        });
+        match own || self.origins.iter().any(|one| same(one)) {
             true => Ok(()),
             false => Err(Error::Forbidden("this web origin may not open sockets")),
         }

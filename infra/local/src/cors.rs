@@ -49,7 +49,7 @@ pub(crate) fn preflight(
 /// The request's origin, if it is one of those allowed.
 pub(crate) fn allowed(plan: &CorsPlan, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
-    let matches = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+    let matches = |allowed: &String| allowed.as_bytes() == origin.as_bytes();
     plan.allow_origins
         .iter()
         .any(matches)

@@ -142,7 +142,7 @@ async fn published_keys_rotate() {
         .expect("cached for an hour");
 }
 
-/// Browsers say whose page opens a socket; apps say nothing.
+/// Browsers say whose page opens a socket; apps say nothing, or name the socket itself.
 #[tokio::test]
 async fn foreign_pages_open_no_sockets() {
     let world = world();
@@ -154,11 +154,22 @@ async fn foreign_pages_open_no_sockets() {
             .insert("origin", origin.parse().unwrap());
         request
     };
-    App::open(&user, from(APP_ORIGIN)).await.unwrap();
+    let url = world.socket_url();
+    let host = url.trim_start_matches("ws://");
+    for origin in [
+        APP_ORIGIN,
+        &format!("http://{host}"),
+        &format!("https://{host}"),
+    ] {
+        App::open(&user, from(origin)).await.unwrap();
+    }
     for origin in [
         "https://elsewhere.example",
         "null",
+        "https://",
         &format!("{APP_ORIGIN}.evil.example"),
+        &format!("https://{host}.evil.example"),
+        host,
     ] {
         assert_eq!(refusal(from(origin)).await, 403, "{origin}");
     }
