@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::phone::{Country, PhoneNumber, whole};
+use super::phone::{self, Country, PhoneNumber, whole};
 use super::time::{self, Timestamp};
 
 /// A tag's code, 3..64 of `A-Z a-z 0-9 - _`. Kept as it was written, compared
@@ -282,6 +282,11 @@ impl Tag {
             "" => self.code.to_string(),
             visible => visible.to_owned(),
         }
+    }
+
+    /// The same, unless it may hold a phone number: what one side is told of the other may not.
+    pub fn label_without_number(&self) -> Option<String> {
+        Some(self.shown_label()).filter(|label| !phone::may_be_in(label))
     }
 
     /// What the tag keeps when it is replaced; the version counts on.

@@ -6,7 +6,6 @@
 //! one tag, and of nothing else.
 
 use super::booking::{Booking, BookingId, Status};
-use super::phone;
 use super::tag::Tag;
 use super::time::{Timestamp, add_seconds};
 
@@ -30,11 +29,9 @@ pub fn stands(visit: &Booking, tag: &Tag) -> bool {
 /// because its calls' history is read through it.
 pub fn open(tag: &Tag, random: u128, kept_seconds: i64, now: Timestamp) -> Booking {
     let name = format!("{random:032x}");
-    let label = tag.shown_label();
-    // As for any booking: what the two see of each other may not be a phone number.
-    let (visitor_name, label) = match phone::may_be_in(&label) {
-        true => ("Visitor at your tag".to_owned(), "Tag".to_owned()),
-        false => (format!("Visitor at {label}"), label),
+    let (visitor_name, label) = match tag.label_without_number() {
+        Some(label) => (format!("Visitor at {label}"), label),
+        None => ("Visitor at your tag".to_owned(), "Tag".to_owned()),
     };
     Booking {
         id: BookingId::of_visit(&name),

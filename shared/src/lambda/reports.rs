@@ -124,17 +124,21 @@ impl Notices {
             Err(error) => tracing::error!(%error, "a message was not counted"),
         }
         let when = call.call.created_at.strftime("%H:%M UTC on %-d %B");
+        let label = tag.label_without_number();
+        let about = label.as_deref().unwrap_or("your tag");
         let message = Message {
+            body: format!("Somebody called about {about} at {when}, and did not reach you."),
             to: tag.owner_phone,
             service_sid: self.service_sid.clone(),
-            body: format!(
-                "Somebody called about {} at {when}, and did not reach you.",
-                tag.label
-            ),
         };
-        asked(carrier.send(&message))
-            .await
-            .map_err(|error| Error::UpstreamFailed(error.to_string()))
+        match asked(carrier.send(&message)).await {
+            // Nothing to mend of ours: a landline, or an owner who wants no messages.
+            Err(error @ CarrierError::InvalidNumber(_)) => {
+                tracing::warn!(%error, "an owner takes no messages");
+                Ok(())
+            }
+            sent => sent.map_err(|error| Error::UpstreamFailed(error.to_string())),
+        }
     }
 }
 

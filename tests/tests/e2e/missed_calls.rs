@@ -19,12 +19,16 @@ fn options() -> Options {
 
 /// A tag whose owner has a telephone of their own.
 async fn tag_of(world: &World, owner_phone: &str) -> TestTag {
+    labelled(world, owner_phone, "Blue <hatchback> & co").await
+}
+
+async fn labelled(world: &World, owner_phone: &str, label: &str) -> TestTag {
     let (code, owner) = (
         format!("missed-{}", unique()),
         format!("owner-{}", unique()),
     );
     let body = json!({
-        "ownerId": owner, "ownerPhone": owner_phone, "label": "Blue <hatchback> & co", "enabled": true
+        "ownerId": owner, "ownerPhone": owner_phone, "label": label, "enabled": true
     });
     let answer = world.put_tag(&code, &body).await;
     let extension = answer.json()["extension"].as_str().unwrap().to_owned();
@@ -83,6 +87,45 @@ async fn every_kind_of_missed_call_is_told_and_no_other() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_label_with_a_number_is_not_told() {
+    let world = telling();
+    let owner = phone();
+    let tag = labelled(world, &owner, "Van, else call 98111 22233").await;
+    call(world, &tag, OwnerDoes::Busy, NetworkPlan::default()).await;
+    let messages = messages(world, &owner).await;
+    let body = messages[0]["body"].as_str().unwrap();
+    assert!(
+        body.starts_with("Somebody called about your tag at "),
+        "{body}"
+    );
+}
+
+/// A landline, or an owner who answered STOP: no failure of ours or of the carrier's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_takes_no_messages_is_no_failure() {
+    let world = World::start_aside(options());
+    for code in [21614, 21610] {
+        let owner = phone();
+        let tag = tag_of(&world, &owner).await;
+        let refuses = json!({"rest": {"status": 400, "errorCode": code}});
+        world.behave(&owner, &refuses).await;
+        call(&world, &tag, OwnerDoes::Busy, NetworkPlan::default()).await;
+        let asked = world.asked("messages", &owner).await;
+        assert_eq!(asked["refused"].as_array().unwrap().len(), 1, "{asked}");
+    }
+    let lines = world.log_lines();
+    let levels = lines
+        .iter()
+        .filter(|line| line["message"] == "an owner takes no messages");
+    let levels: Vec<_> = levels.map(|line| &line["level"]).collect();
+    assert_eq!(levels, ["WARN", "WARN"], "{lines:#?}");
+    assert!(
+        lines.iter().all(|line| line["level"] != "ERROR"),
+        "{lines:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,7 +63,7 @@ pub struct Message {
 /// Why the carrier did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CarrierError {
-    /// It cannot be that number.
+    /// It cannot be that number: there is none such, or it takes no messages.
     #[error("the carrier does not take the number (code {0})")]
     InvalidNumber(u32),
     /// The account may not call there.

@@ -65,7 +65,8 @@ impl Twilio {
         }
         let code = serde_json::from_slice(&body).map_or(0, |refusal: Refusal| refusal.code);
         Err(match (code, status) {
-            (21211 | 21214 | 21217 | 21614 | 13224, _) => CarrierError::InvalidNumber(code),
+            // Calls: no such number. Messages: a landline (21614), or who replied STOP (21610).
+            (21211 | 21214 | 21217 | 13224 | 21614 | 21610, _) => CarrierError::InvalidNumber(code),
             (21215 | 21216 | 13227 | 21408, _) => CarrierError::NotAllowed(code),
             (20429, _) | (_, 429) => CarrierError::Busy {
                 retry_after: retry_after.unwrap_or(RETRY_AFTER),
