@@ -168,8 +168,8 @@ export type Relayed = {
   offer?: RTCSessionDescriptionInit,
   /** An SDP answer. */
   answer?: RTCSessionDescriptionInit,
-  /** An ICE candidate, or several. */
-  candidate?: RTCIceCandidateInit | RTCIceCandidateInit[],
+  /** An ICE candidate, or several; null where there are no more. */
+  candidate?: RTCIceCandidateInit | null | RTCIceCandidateInit[],
   /** The booking. */
   bookingId: string,
   /** The call in it. */

@@ -15,6 +15,11 @@ use serde::Deserialize;
 const SAME_CALL_SECONDS: i64 = 600;
 /// The longest call that a client may report, seconds.
 const LONGEST: u32 = 86_400;
+/// Among how many calls of a booking a report is looked for that was sent before: what they
+/// take fits into one read unit.
+const LOOK_BACK: i32 = 8;
+/// The longest id that a client may give a call of its own, bytes.
+const LONGEST_ID: usize = 256;
 /// How often a place is looked for among concurrent calls.
 const TRIES: u32 = 8;
 
@@ -66,6 +71,14 @@ impl Function for CallLog {
             let problem = format_args!("must be a whole number from 0 to {LONGEST}");
             return Err(Error::field("duration", problem));
         }
+        if body
+            .call_id
+            .as_ref()
+            .is_some_and(|id| id.len() > LONGEST_ID)
+        {
+            let problem = format_args!("must have at most {LONGEST_ID} bytes");
+            return Err(Error::field("callId", problem));
+        }
         let now = Timestamp::now();
         let booking = self.bookings.get(&body.booking_id, now).await?;
         let booking = booking.ok_or(Error::NotFound("booking"))?;
@@ -78,13 +91,14 @@ impl Function for CallLog {
             return Response::success(200, &row);
         }
         for _ in 0..TRIES {
-            let newest = self.calls.newest(&booking.id, true).await?;
+            let calls = self.calls.last(&booking.id, LOOK_BACK, true).await?;
             // A booking may have had other parties: their calls are theirs.
-            let mine = newest
-                .as_ref()
-                .filter(|call| call.side_of(&who.user_id).is_some());
-            if let Some(row) = mine.and_then(|call| same_call(call, now)) {
-                return Response::success(200, &row);
+            let mine = |call: &&AppCall| call.side_of(&who.user_id).is_some();
+            let newest = calls.first();
+            let carried = newest.filter(mine).filter(|call| is_about(call, now));
+            let known = carried.or_else(|| calls.iter().filter(mine).find(|call| body.names(call)));
+            if let Some(call) = known {
+                return Response::success(200, &Row::so_far(call, now));
             }
             let seq = newest.map_or(1, |call| call.seq + 1);
             let call = self.reported(&booking, seq, &body, now);
@@ -93,6 +107,13 @@ impl Function for CallLog {
             }
         }
         Err(Error::Unavailable("too many concurrent calls".to_owned()))
+    }
+}
+
+impl Body {
+    /// Whether it is about a call that was reported before, by either party.
+    fn names(&self, call: &AppCall) -> bool {
+        self.call_id.is_some() && self.call_id == call.reported_id
     }
 }
 
@@ -121,18 +142,17 @@ impl CallLog {
             Reported::Missed => LogStatus::Missed,
             Reported::Failed => LogStatus::Failed,
         };
-        AppCall::start(booking, seq, body.caller_type, "", None, &times, now).reported(
-            status,
-            body.duration,
-            now,
-        )
+        let call = AppCall::start(booking, seq, body.caller_type, "", None, &times, now);
+        AppCall {
+            reported_id: body.call_id.clone(),
+            ..call.reported(status, body.duration, now)
+        }
     }
 }
 
-/// The row of a call that we recorded ourselves and that a report now must be about:
-/// one that ended not long ago, or that a client has left and we have not ended yet.
-fn same_call(call: &AppCall, now: Timestamp) -> Option<Row> {
+/// Whether a report now must be about that call: one that we recorded ourselves, which ended
+/// not long ago, or which a client has left and we have not ended yet.
+fn is_about(call: &AppCall, now: Timestamp) -> bool {
     let recent = |end: End| now < add_seconds(end.at, SAME_CALL_SECONDS);
-    let same = !call.reported && call.end(now).is_none_or(recent);
-    same.then(|| Row::so_far(call, now))
+    !call.reported && call.end(now).is_none_or(recent)
 }

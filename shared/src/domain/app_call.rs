@@ -155,6 +155,11 @@ impl Party {
         }
     }
 
+    /// The device that holds the call, unless that is known to be gone.
+    pub fn present(&self) -> Option<Device> {
+        self.device().filter(|_| self.gone_at.is_none())
+    }
+
     fn device(&self) -> Option<Device> {
         Some(Device {
             user: self.user.clone(),
@@ -242,6 +247,9 @@ pub struct AppCall {
     /// Whether a client reported it, rather than we carried it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reported: bool,
+    /// The client's own id of a call that it reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_id: Option<String>,
     /// When the record may be removed, Unix seconds (DynamoDB's TTL attribute).
     pub expires_at: i64,
 }
@@ -346,6 +354,7 @@ impl AppCall {
             gone_seconds: times.gone,
             end: None,
             reported: false,
+            reported_id: None,
             expires_at: add_seconds(now, times.retention).as_second(),
         }
     }
@@ -652,7 +661,7 @@ impl AppCall {
             return Err(Stands::So(reply));
         }
         // What had the call may be another device, which is there.
-        let before = party.device().filter(|_| party.gone_at.is_none());
+        let before = party.present();
         let before = before.map(|device| (To::Device(device), Notice::AnsweredElsewhere));
         let mut call = self.next();
         let party = call.party_mut(side);

@@ -120,13 +120,18 @@ pub struct Relayed {
     #[serde(default)]
     #[cfg_attr(test, ts(optional, type = "RTCSessionDescriptionInit"))]
     pub answer: Option<Value>,
-    /// An ICE candidate, or several.
-    #[serde(default)]
+    /// An ICE candidate, or several; null where there are no more.
+    #[serde(default, deserialize_with = "even_null")]
     #[cfg_attr(
         test,
-        ts(optional, type = "RTCIceCandidateInit | RTCIceCandidateInit[]")
+        ts(optional, type = "RTCIceCandidateInit | null | RTCIceCandidateInit[]")
     )]
     pub candidate: Option<Value>,
+}
+
+/// A field that is there, whatever it holds: `Option` alone takes null for nothing.
+fn even_null<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(given).map(Some)
 }
 
 /// What every event of a call has.

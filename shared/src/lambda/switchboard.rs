@@ -271,14 +271,15 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         join!(others, self.lost(to, None, now));
     }
 
-    /// Sends a frame to all of a user's devices but one, side by side. How many took it.
+    /// Sends a frame to all of a user's devices but one, side by side, and says what became
+    /// of each.
     async fn send_all(
         &self,
         user: &str,
         except: Option<&str>,
         frame: &Sent,
         now: Timestamp,
-    ) -> usize {
+    ) -> Vec<Posted> {
         match self.connections.devices(user, now).await {
             Ok(devices) => {
                 let others = devices.iter();
@@ -287,7 +288,7 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             }
             Err(error) => {
                 tracing::error!(%error, "a user's devices could not be read; none was told");
-                0
+                Vec::new()
             }
         }
     }
@@ -297,17 +298,16 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         devices: impl Iterator<Item = &'a Connected>,
         frame: &Sent,
         now: Timestamp,
-    ) -> usize {
+    ) -> Vec<Posted> {
         let posts = devices.map(async |connected| {
             let posted = self.post(&connected.device, frame).await;
             if posted == Posted::Gone {
                 self.lost(&connected.device, Some(connected.since), now)
                     .await;
             }
-            posted == Posted::Taken
+            posted
         });
-        let taken = join_all(posts).await;
-        taken.into_iter().filter(|taken| *taken).count()
+        join_all(posts).await
     }
 
     async fn post(&self, to: &Device, frame: &Sent) -> Posted {
@@ -603,11 +603,14 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         let incoming = Sent::notice(&call, Notice::Incoming, receiver, now);
         // Who is there is read once the call is stored: a device that comes too late for
         // this finds the call when it joins.
-        let (reached, ()) = join!(
+        let (posts, ()) = join!(
             self.send_all(receiver, None, &incoming, now),
             self.ask_later(&call, now)
         );
-        match reached > 0 || wake(&call).await {
+        // A device that a post failed to reach is there all the same: the call rings on for it.
+        let reached = posts.contains(&Posted::Taken);
+        let there = posts.iter().any(|posted| *posted != Posted::Gone);
+        match reached || wake(&call).await || there {
             true => {
                 self.tell(by, Notice::Ringing, id, &call, now).await;
                 Ok(())
@@ -713,7 +716,23 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
         };
         let call = self.settled(call, now).await?;
         if call.version == question.version {
+            self.note_absences(&call, now).await?;
             self.ask_later(&call, now).await;
+        }
+        Ok(())
+    }
+
+    /// Notes who is gone from a running call without `$disconnect` having told.
+    async fn note_absences(&self, call: &AppCall, now: Timestamp) -> Result<(), Error> {
+        if !call.running(now) {
+            return Ok(());
+        }
+        for party in [&call.caller, &call.receiver] {
+            if let Some(device) = party.present()
+                && self.deliver.is_gone(&device.connection).await
+            {
+                self.mark_gone(call.clone(), &device, now).await?;
+            }
         }
         Ok(())
     }

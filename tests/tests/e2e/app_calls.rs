@@ -126,6 +126,11 @@ async fn a_whole_call_with_two_devices() {
         (&relayed["candidate"], &relayed["from"]),
         (&several, &json!(booking.provider))
     );
+    // As RTCPeerConnection tells that there are no more.
+    let end = with("candidate", &Value::Null);
+    tablet.send("callIceCandidate", end).await;
+    let relayed = caller.event("call:ice-candidate").await;
+    assert_eq!(relayed.get("candidate"), Some(&Value::Null), "{relayed}");
 
     assert_eq!(world.rows(&booking).await, [] as [Value; 0], "not over yet");
     let ended = caller

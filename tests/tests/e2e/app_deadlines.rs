@@ -211,3 +211,54 @@ async fn a_young_connection_is_not_removed_for_a_410() {
     receiver.event("call:incoming").await;
     caller.ask("callEnd", about).await;
 }
+
+/// What fails to reach a device that is there may reach it yet: it asks when it joins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_a_post_fails_to_reach_is_rung_when_it_joins() {
+    let world = World::start_aside(unlimited());
+    let booking = world.new_booking().await;
+    let sockets = world.stack.websocket().unwrap();
+    let mut receiver = world.app(&booking.provider).await;
+    let [connection] = sockets.connections().try_into().unwrap();
+    let mut caller = world.app(&booking.user).await;
+    assert!(sockets.posts_to(&connection, Posts::Fail));
+    let about = json!({"bookingId": booking.id});
+    let answer = caller.ask("callInitiate", about.clone()).await;
+    assert_eq!(answer["event"], "call:ringing", "{answer}");
+    sockets.posts_to(&connection, Posts::Arrive);
+    receiver.has_not_seen("call:incoming");
+    let joined = receiver.ask("join", json!({"userId": booking.provider}));
+    assert_eq!(joined.await["event"], "joined");
+    receiver.event("call:incoming").await;
+    receiver.ask("callAccept", about.clone()).await;
+    caller.event("call:accepted").await;
+    caller.ask("callEnd", about).await;
+}
+
+/// Where `$disconnect` never comes and nobody sends, the next question about the call finds
+/// out who is gone from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_are_gone_and_nobody_said_so() {
+    let world = World::start_aside(options());
+    let booking = world.new_booking().await;
+    let (_caller, _receiver) = talking(&world, &booking).await;
+    let sockets = world.stack.websocket().unwrap();
+    let call = json!({"callId": format!("{}.1", booking.id), "version": 2});
+    let record = json!({"messageId": "one", "body": call.to_string()});
+    let event = json!({"Records": [record]});
+    let ask = async || world.stack.invoke("deadlines", &event).await.unwrap();
+
+    // They are there: nothing changes.
+    assert_eq!(ask().await["batchItemFailures"], json!([]));
+    assert_eq!(world.rows(&booking).await.len(), 0);
+    let line = format!("booking#{}", booking.id);
+    let version =
+        async || world.items("CallsTable", "line", &line).await[0]["version"]["N"].clone();
+    assert_eq!(version().await, "2");
+
+    for connection in sockets.connections() {
+        assert!(sockets.vanish(&connection));
+    }
+    assert_eq!(ask().await["batchItemFailures"], json!([]));
+    over_and_free(&world, &booking, "completed").await;
+}

@@ -57,6 +57,63 @@ async fn a_call_that_we_recorded_is_not_recorded_again() {
     assert_eq!(world.rows(&booking).await, own);
 }
 
+/// The server's call is meant by what is reported within ten minutes of its end, by no later report.
+#[tokio::test(flavor = "multi_thread")]
+async fn for_ten_minutes_a_report_is_about_the_call_that_ended() {
+    let world = world();
+    for (ended_ago, status) in [(590, 200), (610, 201)] {
+        let booking = world.new_booking().await;
+        let mut caller = world.app(&booking.user).await;
+        let about = json!({"bookingId": booking.id});
+        caller.ask("callInitiate", about).await;
+        let ended = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(ended_ago);
+        let update = json!({
+            "TableName": "CallsTable",
+            "Key": {"line": {"S": format!("booking#{}", booking.id)}, "seq": {"N": "1"}},
+            "UpdateExpression": "SET #end.#at = :at",
+            "ExpressionAttributeNames": {"#end": "end", "#at": "at"},
+            "ExpressionAttributeValues": {":at": {"S": ended.to_string()}},
+        });
+        world.dynamodb("UpdateItem", &update).await;
+        let answer = report(world, &booking.user, &body(&booking, "completed", 42)).await;
+        assert_eq!(answer.status, status, "{ended_ago}: {}", answer.text);
+    }
+}
+
+/// What both apps report, or one repeats whose answer was lost, is one call by its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_the_apps_own_is_stored_once() {
+    let world = world();
+    let booking = world.new_booking().await;
+    let of = |id: &str| {
+        let mut body = body(&booking, "completed", 42);
+        body["callId"] = json!(id);
+        body
+    };
+    let named = of("app-call-1");
+    let reports = [&booking.user, &booking.provider, &booking.user];
+    let reports = reports.map(|user| report(world, user, &named));
+    let answers = futures_util::future::join_all(reports).await;
+    let mut statuses: Vec<_> = answers.iter().map(|one| one.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 201]);
+    let rows = world.rows(&booking).await;
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    for answer in &answers {
+        assert_eq!(answer.json()["data"], rows[0]);
+    }
+    for id in ["app-call-2", "app-call-3"] {
+        let answer = report(world, &booking.user, &of(id)).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+    let again = report(world, &booking.provider, &named).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["data"]),
+        (200, &rows[0])
+    );
+    assert_eq!(world.rows(&booking).await.len(), 3);
+}
+
 /// A booking may change hands: the new one's report is not about the old one's call.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_is_never_about_somebody_elses_call() {
@@ -107,6 +164,7 @@ async fn who_may_and_what_is_wrong() {
         ("callerType", json!("owner")),
         ("status", json!("rejected")),
         ("callId", json!(7)),
+        ("callId", json!("x".repeat(257))),
     ] {
         let mut bad = good.clone();
         bad[field] = value;

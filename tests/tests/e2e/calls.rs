@@ -1,7 +1,7 @@
 //! Whole calls, placed by the simulated carrier.
 
 use maskline_carrier::{CallPlan, CallStatus, OwnerDoes, Transcript};
-use maskline_tests::{TestTag, World, own_number, unlimited, world};
+use maskline_tests::{TestTag, World, attribute, call_sid, own_number, unlimited, world};
 use serde_json::{Value, json};
 
 const VISITOR: &str = "+14155550123";
@@ -208,4 +208,29 @@ async fn a_caller_who_withholds_the_number_gets_through() {
         assert_eq!(entry["visitorPhone"], "anonymous");
         assert_eq!(entry["status"], "completed");
     }
+}
+
+/// RING_TIMEOUT_SECONDS and MAX_CALL_SECONDS bound every call of either kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_last_as_long_as_configured() {
+    let options = unlimited()
+        .with("RING_TIMEOUT_SECONDS", "17")
+        .with("MAX_CALL_SECONDS", "1234");
+    let world = World::start_aside(options);
+    let tag = world.new_tag().await;
+    let digits = Some(tag.extension.as_str());
+    let sid = call_sid();
+    let answer = world.connect(&sid, world.shared_number(), digits).await;
+    let twiml = answer.text;
+    let dialled = ["timeout", "timeLimit"].map(|name| attribute(&twiml, name));
+    assert_eq!(dialled, ["17", "1234"], "{twiml}");
+
+    let booking = world.new_booking().await;
+    let mut caller = world.app(&booking.user).await;
+    caller
+        .ask("callInitiate", json!({"bookingId": booking.id}))
+        .await;
+    let line = format!("booking#{}", booking.id);
+    let call = &world.items("CallsTable", "line", &line).await[0];
+    assert_eq!(call["talkSeconds"]["N"], "1234");
 }

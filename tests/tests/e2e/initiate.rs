@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use maskline_local::tap::Break;
-use maskline_tests::{Answer, Asking, TestTag, World, own_number, phone, unique, world};
+use maskline_tests::{Answer, Asking, TestTag, World, own_number, phone, unique, unlimited, world};
 use serde_json::{Value, json};
 
 /// Waits for the carrier to have carried a call out.
@@ -527,4 +527,18 @@ async fn metadata_never_shows_the_owners_number() {
     let calls = world.history(&tag, "").await["calls"].clone();
     assert_eq!(calls[0]["metadata"], json!({"note": "of nobody"}));
     assert_eq!(calls[1]["metadata"], json!({}));
+}
+
+/// A visitor is rung for RING_TIMEOUT_SECONDS, as an owner is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_is_rung_for_as_long_as_configured() {
+    let world = World::start_aside(unlimited().with("RING_TIMEOUT_SECONDS", "17"));
+    for (rings_for, status) in [(16, "completed"), (18, "no-answer")] {
+        let (tag, visitor) = (world.new_tag().await, phone());
+        let plan = json!({"visitor": {"ringsFor": rings_for}});
+        world.behave(&visitor, &plan).await;
+        assert_eq!(ask(&world, &tag, &visitor).await.status, 201);
+        finished(&world, &visitor).await;
+        assert_eq!(world.only_call(&tag).await["status"], status, "{rings_for}");
+    }
 }

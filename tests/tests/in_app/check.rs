@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
-use maskline::domain::app_call::{AppCall, LogStatus, Reason, Side};
+use maskline::domain::app_call::{AppCall, End, LogStatus, Reason, Side};
 use maskline::domain::signaling::CallRef;
 use maskline::domain::time::Timestamp;
 
@@ -72,6 +72,13 @@ impl Run {
         }
         for call in records.values() {
             check_end(call, &mut wrong);
+            let unavailable = |end: &End| end.reason == Reason::Unavailable;
+            let rung = self
+                .net
+                .world(|world| world.rung.contains(&call.id().to_string()));
+            if rung && call.end.as_ref().is_some_and(unavailable) {
+                wrong.push(format!("{call:?} is over, but a device may be ringing"));
+            }
             let told = self
                 .net
                 .world(|world| world.told_ends.get(&call.id().to_string()).cloned());

@@ -1,6 +1,6 @@
 //! One run: a few devices, what they do, and in which order everything happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -194,6 +194,7 @@ impl Run {
                 habits,
                 bookings: bookings.clone(),
                 told_ends: BTreeMap::new(),
+                rung: BTreeSet::new(),
                 violations: Vec::new(),
                 trace: traced.then(Vec::new),
             },

@@ -2,7 +2,7 @@
 //! the time of day. All of it as unreliable as the real ones are, as often as the seed says.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use maskline::domain::booking::Booking;
@@ -34,6 +34,8 @@ pub struct World {
     pub bookings: Vec<Booking>,
     /// How each call ended, as devices were told.
     pub told_ends: BTreeMap<String, ToldEnd>,
+    /// The calls that a device was rung for which API Gateway did not know to be gone.
+    pub rung: BTreeSet<String>,
     /// What must not have been.
     pub violations: Vec<String>,
     /// What happened, if anybody wants to know.
@@ -128,6 +130,8 @@ impl World {
             return Posted::Gone;
         };
         let (state, user) = (link.state, link.user.clone());
+        let rings = frame["event"] == "call:incoming" && frame["id"].is_null();
+        let call = frame["data"]["callId"].as_str().map(str::to_owned);
         // One that fails may have arrived all the same.
         let arrives = state == LinkState::Open && (!fails || self.dice.chance(500));
         if !arrives {
@@ -141,11 +145,16 @@ impl World {
                 self.in_flight.push((connection.to_owned(), frame));
             }
         }
-        match state {
+        let posted = match state {
             _ if fails => Posted::Failed("simulated".to_owned()),
             LinkState::Open | LinkState::HalfOpen => Posted::Taken,
             LinkState::Connecting | LinkState::Closed => Posted::Gone,
+        };
+        // Not the answer to a `join`, which may come beside the ringing.
+        if rings && posted != Posted::Gone {
+            self.rung.extend(call);
         }
+        posted
     }
 
     /// What holds for every frame, wherever it goes.

@@ -49,6 +49,10 @@ pub(super) async fn handle(api: &Arc<WebSocketApi>, id: &str, request: Request) 
         return refuse(StatusCode::GONE, "GoneException", "Gone");
     };
     match method {
+        Method::POST if fate(&connection) == Posts::Fail => {
+            let (status, kind) = (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError");
+            refuse(status, kind, "Internal server error")
+        }
         Method::POST => {
             for late in api.posts.arrivals() {
                 pass(late).await;

@@ -83,6 +83,8 @@ pub enum Posts {
     AreLost,
     /// They are refused with 410, though the socket is open.
     AreRefused,
+    /// They are answered with 500 and never arrive.
+    Fail,
 }
 
 /// The WebSocket API of a stack.

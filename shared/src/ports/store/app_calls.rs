@@ -92,7 +92,9 @@ impl AppCalls {
         Ok(calls)
     }
 
-    async fn last(
+    /// The booking's newest calls, newest first, so many at most; `latest` as for
+    /// [`AppCalls::get`].
+    pub async fn last(
         &self,
         booking: &BookingId,
         most: i32,
