@@ -348,7 +348,8 @@ impl Response {
 
     /// A connection is taken, with the subprotocol that the client asked for, if any.
     pub fn connected(subprotocol: Option<&'static str>) -> Self {
-        let named = |name: &'static str| ("sec-websocket-protocol", Cow::Borrowed(name));
+        // Spelled as on API Gateway's page: whether it cares is not documented.
+        let named = |name: &'static str| ("Sec-WebSocket-Protocol", Cow::Borrowed(name));
         Response {
             status: 200,
             headers: subprotocol.map(named).into_iter().collect(),
