@@ -41,7 +41,6 @@ def table(created, name, _):
             "Enabled": lifetime["TimeToLiveStatus"] == "ENABLED",
         },
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": recovery == "ENABLED"},
-        "SSESpecification": {"SSEEnabled": found.get("SSEDescription", {}).get("Status") == "ENABLED"},
     }
     return present(properties), {"Arn": found["TableArn"]}
 

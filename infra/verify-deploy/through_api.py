@@ -88,12 +88,6 @@ def recovery(deployed, name):
     )
 
 
-def encryption(deployed, name):
-    # CloudFormation's property is named otherwise than the API's.
-    enabled = deployed.wanted(name)["SSESpecification"]["SSEEnabled"]
-    deployed.client("dynamodb").update_table(TableName=deployed.ids[name], SSESpecification={"Enabled": enabled})
-
-
 def boundary(deployed, name):
     arn = deployed.wanted(name)["PermissionsBoundary"]
     deployed.client("iam").put_role_permissions_boundary(RoleName=deployed.ids[name], PermissionsBoundary=arn)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import documents
 from stack import ROOT
 
 sys.path.insert(0, str(ROOT / "infra" / "scale"))
@@ -67,3 +68,11 @@ def test_watching_is_counted_in_the_template():
     assert 3 + 18 * 0.1 + 22 * 0.3 < scale.watching() < 25
     sums = scale.teams(FIGURES["kinds"])
     assert [line.count("|") for line in sums] == [5] * len(sums)
+
+
+def test_no_key_is_paid_for_by_the_request():
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSESpecification.html: without it,
+    # a table is encrypted under a key of DynamoDB's own; with it, KMS charges for requests, which no figure has.
+    tables = [one for one in documents.template()["Resources"].values() if one["Type"] == "AWS::DynamoDB::Table"]
+    assert len(tables) == 5
+    assert not [one for one in tables if "SSESpecification" in one["Properties"]]
