@@ -28,6 +28,7 @@ MINISTACK = [
     Gap("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings", DROPPED, through_api.route_settings),
     Gap("AWS::Budgets::Budget", WHOLE, "its CloudFormation does not know the type", through_api.budget),
     Gap("CallsPerHourAlarm", WHOLE, METRIC_MATH),
+    Gap("LateDeadlinesAlarm", WHOLE, METRIC_MATH),
     Gap("SocketErrorsAlarm", WHOLE, METRIC_MATH),
     Gap("SocketMessagesAlarm", WHOLE, METRIC_MATH),
     Gap("TableErrorsAlarm", WHOLE, METRIC_MATH),
