@@ -37,6 +37,7 @@ MINISTACK = [
     Gap("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification", DROPPED, through_api.recovery),
     Gap("AWS::DynamoDB::Table", "TimeToLiveSpecification", DROPPED, through_api.time_to_live),
     Gap("AWS::IAM::Role", "PermissionsBoundary", DROPPED, through_api.boundary),
+    Gap("AWS::Lambda::Function", "RecursiveLoop", DROPPED, through_api.recursive_loop),
     Gap("AWS::Lambda::Function", "ReservedConcurrentExecutions", DROPPED, through_api.concurrency),
 ]
 
@@ -58,6 +59,7 @@ MOTO = [
     Gap("AWS::IAM::Role", "ManagedPolicyArns", DROPPED, through_api.managed_policies),
     Gap("AWS::IAM::Role", "Policies", NO_VERSION),
     Gap("AWS::Lambda::Function", "LoggingConfig", "it does not tell"),
+    Gap("AWS::Lambda::Function", "RecursiveLoop", "it does not tell"),
     Gap("AWS::Lambda::Function", "Tags", DROPPED, through_api.function_tags),
     Gap("AWS::Lambda::Function", "TracingConfig", "it says PassThrough whatever was given"),
     Gap("AWS::Lambda::Permission", "FunctionUrlAuthType", DROPPED),

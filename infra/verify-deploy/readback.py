@@ -5,6 +5,8 @@ A property that a stand-in does not tell is left out, never made up."""
 
 import json
 
+import botocore.exceptions
+
 from template import ACCOUNT
 
 
@@ -105,8 +107,9 @@ def managed_policy(created, arn, _):
     return present({"Description": found.get("Description"), "PolicyDocument": version["Document"]}), {}
 
 
-def function(created, name, _):
-    found = created.client("lambda").get_function(FunctionName=name)
+def function(created, name, wanted):
+    functions = created.client("lambda")
+    found = functions.get_function(FunctionName=name)
     configuration = found["Configuration"]
     reserved = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
     same = ("Architectures", "Environment", "Handler", "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout")
@@ -117,7 +120,16 @@ def function(created, name, _):
         "ReservedConcurrentExecutions": reserved,
         "Tags": tags(found.get("Tags", {})),
     }
+    if "RecursiveLoop" in wanted:
+        properties["RecursiveLoop"] = recursive_loop(functions, name)
     return present(properties), {"Arn": configuration["FunctionArn"]}
+
+
+def recursive_loop(functions, name):
+    try:
+        return functions.get_function_recursion_config(FunctionName=name)["RecursiveLoop"]
+    except botocore.exceptions.ClientError:
+        return None
 
 
 def function_url(created, name, wanted):

@@ -105,6 +105,11 @@ def concurrency(deployed, name):
     )
 
 
+def recursive_loop(deployed, name):
+    allowed = deployed.wanted(name)["RecursiveLoop"]
+    deployed.client("lambda").put_function_recursion_config(FunctionName=deployed.ids[name], RecursiveLoop=allowed)
+
+
 def function_tags(deployed, name):
     functions = deployed.client("lambda")
     arn = functions.get_function_configuration(FunctionName=deployed.ids[name])["FunctionArn"]

@@ -1,4 +1,4 @@
-"""What template.yaml has to keep to: the README's table of settings."""
+"""What template.yaml has to keep to: the README's table of settings, and what Lambda stops."""
 
 import re
 
@@ -7,6 +7,7 @@ from stack import ROOT
 
 TEMPLATE = documents.template()
 PARAMETERS = TEMPLATE["Parameters"]
+FUNCTIONS = {name: one for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::Serverless::Function"}
 README = (ROOT / "README.md").read_text()
 # The first parameters are settings of the functions, the others say how it is run.
 FIRST_OF_RUNNING = "DomainName"
@@ -67,3 +68,18 @@ def test_the_example_shows_those_defaults():
     for name, value in shown.items():
         default = str(settings()[name].get("Default", ""))
         assert default in ("", value), f"{name}: {default!r} in the template, {value!r} in .env.example"
+
+
+def test_a_function_that_invokes_itself_is_let():
+    """Lambda stops a function that its own messages have invoked sixteen times.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html"""
+    loops = []
+    for name, function in FUNCTIONS.items():
+        properties = function["Properties"]
+        sources = [one["Properties"]["Queue"] for one in properties.get("Events", {}).values() if one["Type"] == "SQS"]
+        statements = [one for policy in properties.get("Policies", []) for one in policy["Statement"]]
+        sent = [one["Resource"] for one in statements if "sqs:SendMessage" in one["Action"]]
+        if any(one in sent for one in sources):
+            loops.append(name)
+    assert loops == [name for name, one in FUNCTIONS.items() if one["Properties"].get("RecursiveLoop") == "Allow"]
+    assert loops
