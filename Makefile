@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SAM := .venv/bin/sam
 SAM_READY := .venv/.requirements-installed
+VERIFY := .venv/verify-deploy
+VERIFY_READY := $(VERIFY)/.requirements-installed
 CLIENT := clients/js
 CLIENT_READY := $(CLIENT)/node_modules/.lock-installed
 DEMO := clients/demo
@@ -27,7 +29,7 @@ demo-call: ## Play an in-app call against the running stack; ARGS="--ending reje
 	@cargo build --quiet --workspace --bin demo-call --locked && target/debug/demo-call $(ARGS)
 
 .PHONY: test
-test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions second-store-sample client browser docs-test template verify-deploy-dev ## Everything that must pass
+test: format lint licences build-tools-test build-dev tag-script-test unit-and-end-to-end permissions second-store-sample client browser docs-test template deploy-test verify-deploy-dev ## Everything that must pass
 
 .PHONY: format
 format:
@@ -195,14 +197,26 @@ build-%Function: $(if $(BUILT),,zips)
 	$(if $(BUILT)$(filter arm64,$(ARCH)),,$(error sam alone builds for arm64: make build ARCH=$(ARCH)))
 	cp -p target/lambda/$$(echo '$*' | sed -E 's/([a-z])([A-Z])/\1-\2/g' | tr A-Z a-z)/bootstrap "$(ARTIFACTS_DIR)/"
 
-# `make deploy STAGE=production`; samconfig.toml says what the stages are. The first time it
-# asks for every parameter.
+# `make deploy STAGE=production`; samconfig.toml says what the stages are, parameters.example.toml
+# what they are given.
 STAGE ?= staging
+DEPLOY := .venv/bin/python -B infra/deploy/deploy.py $(STAGE)
 
 .PHONY: deploy
-deploy: build ## Build and deploy to STAGE, asking for what is not known yet
+deploy: $(SAM_READY) ## Build and deploy to STAGE, with what parameters.STAGE.toml gives
 	$(if $(FUNCTION),$(error all functions are deployed together: leave FUNCTION out))
-	$(SAM) deploy --guided --config-env $(STAGE)
+	@$(DEPLOY) --check
+	@$(MAKE) build
+	@$(DEPLOY)
+
+.PHONY: parameters
+parameters: $(SAM_READY) ## Give STAGE's stack what parameters.STAGE.toml says, and deploy nothing else
+	@$(DEPLOY) --only-parameters
+
+.PHONY: deploy-test
+deploy-test: $(SAM_READY) $(VERIFY_READY)
+	.venv/bin/python -B -m unittest discover --quiet --start-directory infra/deploy --pattern 'deploy_test.py'
+	$(VERIFY)/bin/python -B -m unittest discover --quiet --start-directory infra/deploy --pattern 'ministack_test.py'
 
 .PHONY: build-tools-test
 build-tools-test:
@@ -307,8 +321,6 @@ $(BENCH_NODE)/dist/status/bootstrap: $(wildcard $(BENCH_NODE)/src/*) $(BENCH_NOD
 	npm run --silent build --prefix $(BENCH_NODE)
 
 # MiniStack runs the functions here, so they are built for this machine.
-VERIFY := .venv/verify-deploy
-VERIFY_READY := $(VERIFY)/.requirements-installed
 VERIFY_DEPLOY := $(VERIFY)/bin/python -B infra/verify-deploy/verify.py
 
 .PHONY: verify-deploy

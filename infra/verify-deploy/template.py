@@ -33,13 +33,10 @@ class Template:
             self.values[name] = value
 
     def refusals(self):
-        """Why CloudFormation deploys nothing with these parameters: those that do not match their
-        patterns, by name, and what the rules say."""
-        every = self.document["Parameters"].items()
-        malformed = [
-            name for name, one in every if not re.fullmatch(one.get("AllowedPattern", ".*"), str(self.values[name]))
-        ]
-        return malformed + [
+        """Why CloudFormation deploys nothing with these parameters: those that are malformed, by name,
+        and what the rules say."""
+        parameters = self.document["Parameters"]
+        return malformed(parameters, {name: self.values[name] for name in parameters}) + [
             one["AssertDescription"]
             for rule in self.document.get("Rules", {}).values()
             if self.resolve(rule.get("RuleCondition", True), None)
@@ -121,6 +118,23 @@ class Template:
             return str(self.reference(name, created))
 
         return re.sub(r"\$\{([A-Za-z0-9_.:]+)\}", value, text)
+
+
+def malformed(parameters, values):
+    """The names of the values that CloudFormation does not take for those parameters."""
+    return [name for name, value in values.items() if not fits(parameters[name], str(value))]
+
+
+def fits(parameter, value):
+    if value not in map(str, parameter.get("AllowedValues", [value])):
+        return False
+    if parameter.get("Type") == "Number":
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        return parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
+    return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
 
 
 def names_used(value):

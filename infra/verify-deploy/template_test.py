@@ -1,6 +1,6 @@
 import unittest
 
-from template import Template, names_used
+from template import Template, malformed, names_used
 
 
 class Created:
@@ -64,6 +64,16 @@ class TemplateTest(unittest.TestCase):
         self.assertEqual(refusals(), ["n, please", "3 needs a name"])
         self.assertEqual(refusals(Count=4), ["n, please"])
         self.assertEqual(refusals(Name="no"), ["Name", "n, please"])
+
+    def test_tells_what_is_malformed(self):
+        number = {"Type": "Number", "MinValue": 1, "MaxValue": 3}
+        parameters = {"Any": {}, "Text": {"AllowedPattern": "^a*$"}, "One": {"AllowedValues": [1, "b"]}, "Number": number}
+        for name, taken, refused in [
+            ("Any", ["", "a"], []), ("Text", ["", "aa"], ["b"]), ("One", ["1", 1, "b"], ["", "2"]),
+            ("Number", ["1", 3, "2.5"], ["", "x", 0, "4"]),
+        ]:
+            for value in taken + refused:
+                self.assertEqual(malformed(parameters, {name: value}), [name] if value in refused else [], (name, value))
 
     def test_tells_the_outputs_that_there_are(self):
         one = template({}, {"Name": "n"})
