@@ -35,27 +35,21 @@ def main():
     file = pathlib.Path(f"parameters.{asked.stage}.toml")
     if asked.only_parameters and not file.exists():
         sys.exit(f"there is no {file}: it must give the parameters that are to change")
-    fixed = overrides(stage)
-    try:
-        cloudformation = boto3.Session(
-            region_name=stage.get("region"), profile_name=stage.get("profile")
-        ).client("cloudformation")
-        stack = find(cloudformation, stage["stack_name"])
-        if asked.only_parameters:
-            fetch_template(cloudformation, stage["stack_name"], stack)
-    except botocore.exceptions.BotoCoreError as error:
-        sys.exit(f"AWS cannot be asked about the stack: {error}")
+    stack = ask_for_stack(stage, asked.only_parameters)
     template = DEPLOYED if asked.only_parameters else pathlib.Path("template.yaml")
     given, found = read(file) if file.exists() else ({}, [])
-    found += problems(yaml_parse(template.read_text()), stage["stack_name"], fixed, given, stack, file)
+    found += problems(yaml_parse(template.read_text()), stage["stack_name"], overrides(stage), given, stack, file)
     if found:
         sys.exit("Nothing was deployed:\n" + "\n".join(f"- {one}" for one in found))
-    if asked.check:
-        return
-    # SAM would look for it beside the template.
-    command = [SAM, "deploy", "--config-file", CONFIG.resolve(), "--config-env", asked.stage]
-    if asked.only_parameters:
-        command += ["--template-file", template]
+    if not asked.check:
+        # SAM would look for its configuration beside the template.
+        command = [SAM, "deploy", "--config-file", CONFIG.resolve(), "--config-env", asked.stage]
+        if asked.only_parameters:
+            command += ["--template-file", template]
+        deploy(command, stage, file)
+
+
+def deploy(command, stage, file):
     values = stage_values(stage) + ([f"file://{file.resolve()}"] if file.exists() else [])
     if values:
         command += ["--parameter-overrides", *values]
@@ -95,6 +89,22 @@ def overrides(stage):
     return CfnParameterOverridesType().convert(stage_values(stage), None, None)
 
 
+def ask_for_stack(stage, keep_template):
+    """The stack as AWS tells it; with `keep_template`, what was deployed last is kept as `DEPLOYED`."""
+    name = stage["stack_name"]
+    try:
+        session = boto3.Session(region_name=stage.get("region"), profile_name=stage.get("profile"))
+        cloudformation = session.client("cloudformation")
+        stack = find(cloudformation, name)
+        if keep_template and not stack:
+            sys.exit(f"there is no stack {name} yet: make deploy")
+        if keep_template:
+            fetch_template(cloudformation, name)
+        return stack
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        sys.exit(f"AWS cannot be asked about the stack: {error}")
+
+
 def find(cloudformation, name):
     """The stack, or None where there is none, or only its name."""
     try:
@@ -102,16 +112,14 @@ def find(cloudformation, name):
     except botocore.exceptions.ClientError as error:
         if f"{name} does not exist" in str(error):
             return None
-        sys.exit(f"AWS cannot be asked about the stack: {error}")
+        raise
     if stack["StackStatus"] in FAILED:
         sys.exit(f"the stack {name} is {stack['StackStatus']}: see {RUNBOOK}, When the first deployment fails")
     return None if stack["StackStatus"] == "REVIEW_IN_PROGRESS" else stack
 
 
-def fetch_template(cloudformation, name, stack):
-    """Keeps what was deployed last, in which functions are where SAM put them."""
-    if not stack:
-        sys.exit(f"there is no stack {name} yet: make deploy")
+def fetch_template(cloudformation, name):
+    """Keeps the template as it was deployed, in which functions are where SAM put them."""
     body = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     DEPLOYED.parent.mkdir(exist_ok=True)
     DEPLOYED.write_text(body if isinstance(body, str) else json.dumps(body))

@@ -67,7 +67,7 @@ fn the_real_template_makes_a_plan() {
     let tags = plan.tables.iter().find(|t| t.name == "TagsTable").unwrap();
     assert_eq!(tags.ttl_attribute, None);
     assert_eq!(tags.create["KeySchema"][0]["AttributeName"], "pk");
-    assert_eq!(tags.create.get("SSESpecification"), None);
+    assert_eq!(tags.create.get("DeletionProtectionEnabled"), None);
     let calls = plan.tables.iter().find(|t| t.name == "CallsTable").unwrap();
     assert_eq!(calls.ttl_attribute.as_deref(), Some("expiresAt"));
 }
