@@ -37,25 +37,35 @@ def main():
         sys.exit(f"there is no {file}: it must give the parameters that are to change")
     stack = ask_for_stack(stage, asked.only_parameters)
     template = DEPLOYED if asked.only_parameters else pathlib.Path("template.yaml")
-    given, found = read(file) if file.exists() else ({}, [])
-    found += problems(yaml_parse(template.read_text()), stage["stack_name"], overrides(stage), given, stack, file)
+    document = yaml_parse(template.read_text())
+    fixed = overrides(stage)
+    given, found = read(file, document["Parameters"]) if file.exists() else ({}, [])
+    found += [f"{one} is in samconfig.toml: change it there, and take it out of {file}" for one in given if one in fixed]
+    found += problems(document, stage["stack_name"], {} if asked.only_parameters else fixed, given, stack, file)
     if found:
         sys.exit("Nothing was deployed:\n" + "\n".join(f"- {one}" for one in found))
     if not asked.check:
         # SAM would look for its configuration beside the template.
         command = [SAM, "deploy", "--config-file", CONFIG.resolve(), "--config-env", asked.stage]
+        # samconfig.toml's parameters count no more once others are given.
+        values = [f"file://{file.resolve()}"] if file.exists() else []
         if asked.only_parameters:
             command += ["--template-file", template]
-        deploy(command, stage, file)
+        else:
+            values = stage_values(stage) + values
+        if values:
+            command += ["--parameter-overrides", *values]
+        deploy(command, file)
 
 
-def deploy(command, stage, file):
-    values = stage_values(stage) + ([f"file://{file.resolve()}"] if file.exists() else [])
-    if values:
-        command += ["--parameter-overrides", *values]
+def deploy(command, file):
     result = subprocess.call(command)
+    # SAM ends as well where its question is answered with no.
     if not result and file.exists():
-        print(f"{file} will be given again at the next deployment. Keep what it says where you keep secrets, and delete it.")
+        print(
+            f"Once it is deployed, keep what {file} says where you keep secrets, and delete it: it would be given"
+            " again at the next deployment."
+        )
     sys.exit(result)
 
 
@@ -79,7 +89,7 @@ def settings(stage):
 
 
 def stage_values(stage):
-    """samconfig.toml's parameters as the command line takes them, where they count no more once others are given."""
+    """samconfig.toml's parameters, as the command line takes them."""
     values = stage.get("parameter_overrides", [])
     return [values] if isinstance(values, str) else values
 
@@ -125,13 +135,16 @@ def fetch_template(cloudformation, name):
     DEPLOYED.write_text(body if isinstance(body, str) else json.dumps(body))
 
 
-def read(file):
+def read(file, parameters):
     """The parameters that a file gives, and what is wrong with how it does. Values are never told."""
+    if file.stat().st_mode & 0o077:
+        return {}, [f"others may read {file}: chmod 600 {file}"]
     try:
         values = tomllib.loads(file.read_text())
-    except tomllib.TOMLDecodeError as error:
-        return {}, [f"{file}: {error}"]
-    found = [f"{name} in {file} is neither a text nor a whole number" for name, value in values.items() if type(value) not in (str, int)]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return {}, [f"{file} cannot be read: {error}"]
+    found = [f"{one} in {file} is no parameter of the template" for one in values if one not in parameters]
+    found += [f"{name} in {file} is neither a text nor a whole number" for name, value in values.items() if type(value) not in (str, int)]
     if found:
         return {}, found
     given = {name: str(value) for name, value in values.items()}
@@ -145,9 +158,7 @@ def read(file):
 def problems(document, name, fixed, given, stack, file):
     """What CloudFormation would refuse of these parameters, or would not do as it was meant."""
     parameters = document["Parameters"]
-    found = [f"{one} in {file} is no parameter of the template" for one in given if one not in parameters]
-    found += [f"{one} in samconfig.toml is no parameter of the template" for one in fixed if one not in parameters]
-    found += [f"{one} is in samconfig.toml: change it there, and take it out of {file}" for one in given if one in fixed]
+    found = [f"{one} in samconfig.toml is no parameter of the template" for one in fixed if one not in parameters]
     every = {one: value for one, value in (fixed | given).items() if one in parameters}
     known = {one["ParameterKey"] for one in stack.get("Parameters", [])} if stack else set()
     missing = [one for one in parameters if "Default" not in parameters[one] and one not in every and one not in known]

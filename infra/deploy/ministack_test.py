@@ -65,6 +65,7 @@ class MiniStackTest(unittest.TestCase):
         file = self.project / "parameters.staging.toml"
         file.unlink(missing_ok=True)
         if given:
+            file.touch(mode=0o600)
             file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items()))
         ours = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = ours | {
@@ -95,8 +96,8 @@ class MiniStackTest(unittest.TestCase):
         return [one["StackName"] for one in found if one["StackStatus"] != "DELETE_COMPLETE"]
 
     def test_values_come_from_the_file_then_from_the_stack(self):
-        secrets = {"TurnUrls": "turn:turn.example.com", "TurnSecret": 'a"secret\\with=signs and spaces'.replace(" ", "%")}
-        first = self.deployed(**REQUIRED, **secrets, CorsOrigins="https://a.example.com,https://b.example.com")
+        secrets = {"TurnUrls": "turn:turn.example.com", "TurnSecret": 'a"secret\\with=signs', "IpHashSecret": "a secret with spaces, of 32 bytes"}
+        first = self.deployed(**(REQUIRED | secrets), CorsOrigins="https://a.example.com,https://b.example.com")
         defaults = {name: str(one.get("Default", "")) for name, one in self.template["Parameters"].items()}
         of_stage = {"DataProtection": "off", "LogRetentionDays": "7", "AlarmCallsPerHour": "100"}
         wanted = defaults | of_stage | REQUIRED | secrets | {"CorsOrigins": "https://a.example.com,https://b.example.com"}
@@ -134,6 +135,8 @@ class MiniStackTest(unittest.TestCase):
         without = {name: value for name, value in REQUIRED.items() if name != "JwtSecret"}
         done = self.deploy(**without)
         self.assertIn("JwtSecret or JwtJwksUrl must be given", done.stdout)
+        done = self.deploy(**REQUIRED, LogRetentionDays="14")
+        self.assertIn("LogRetentionDays is in samconfig.toml", done.stdout)
         done = self.deploy("--only-parameters", **REQUIRED)
         self.assertIn("there is no stack maskline-staging yet", done.stdout)
         self.assertEqual(self.stacks(), [BUCKET_STACK])

@@ -129,11 +129,9 @@ def fits(parameter, value):
     if value not in map(str, parameter.get("AllowedValues", [value])):
         return False
     if parameter.get("Type") == "Number":
-        try:
-            number = float(value)
-        except ValueError:
-            return False
-        return parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
+        # Each of ours counts whole things.
+        number = int(value) if re.fullmatch("[0-9]{1,9}", value) else None
+        return number is not None and parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number)
     return re.fullmatch(parameter.get("AllowedPattern", ".*"), value) is not None
 
 

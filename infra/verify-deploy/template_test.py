@@ -70,7 +70,7 @@ class TemplateTest(unittest.TestCase):
         parameters = {"Any": {}, "Text": {"AllowedPattern": "^a*$"}, "One": {"AllowedValues": [1, "b"]}, "Number": number}
         for name, taken, refused in [
             ("Any", ["", "a"], []), ("Text", ["", "aa"], ["b"]), ("One", ["1", 1, "b"], ["", "2"]),
-            ("Number", ["1", 3, "2.5"], ["", "x", 0, "4"]),
+            ("Number", ["1", 3], ["", "x", 0, "4", "2.5", "1_0", " 2", "inf"]),
         ]:
             for value in taken + refused:
                 self.assertEqual(malformed(parameters, {name: value}), [name] if value in refused else [], (name, value))

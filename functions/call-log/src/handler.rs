@@ -15,8 +15,8 @@ use serde::Deserialize;
 const SAME_CALL_SECONDS: i64 = 600;
 /// The longest call that a client may report, seconds.
 const LONGEST: u32 = 86_400;
-/// Among how many calls of a booking a report is looked for that was sent before: what they
-/// take fits into one read unit.
+/// Among how many calls of a booking a report is looked for that was sent before: one or two
+/// read units.
 const LOOK_BACK: i32 = 8;
 /// The longest id that a client may give a call of its own, bytes.
 const LONGEST_ID: usize = 256;
@@ -95,9 +95,9 @@ impl Function for CallLog {
             // A booking may have had other parties: their calls are theirs.
             let mine = |call: &&AppCall| call.side_of(&who.user_id).is_some();
             let newest = calls.first();
+            let named = calls.iter().filter(mine).find(|call| body.names(call));
             let carried = newest.filter(mine).filter(|call| is_about(call, now));
-            let known = carried.or_else(|| calls.iter().filter(mine).find(|call| body.names(call)));
-            if let Some(call) = known {
+            if let Some(call) = named.or(carried) {
                 return Response::success(200, &Row::so_far(call, now));
             }
             let seq = newest.map_or(1, |call| call.seq + 1);
@@ -113,7 +113,8 @@ impl Function for CallLog {
 impl Body {
     /// Whether it is about a call that was reported before, by either party.
     fn names(&self, call: &AppCall) -> bool {
-        self.call_id.is_some() && self.call_id == call.reported_id
+        let id = self.call_id.as_deref().filter(|id| !id.is_empty());
+        id.is_some() && id == call.reported_id.as_deref()
     }
 }
 

@@ -2,8 +2,8 @@
 //! notes what it was and what it cost, breaks the ones it is told to break, and signs them
 //! all alike: to the tap, a signature tells the function; to the store, whose tables are meant.
 //!
-//! The reads by which a process that starts opens its connections are passed on, and no more:
-//! when a process starts is the runtime's affair, and they belong to no invocation.
+//! The reads by which a process that starts opens its connections are passed on, neither seen nor
+//! broken: when a process starts is the runtime's affair, and they belong to no invocation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -18,7 +18,7 @@ use tokio::{join, try_join};
 use crate::access::error::Error;
 use crate::access::metrics::{self, Kind, Metric};
 use crate::domain::app_call::{
-    Act, AppCall, AppCallId, Device, Notice, Reason, Side, Stands, Step, Times, To,
+    Act, AppCall, AppCallId, Device, Notice, Party, Reason, Side, Stands, Step, Times, To,
 };
 use crate::domain::booking::{Booking, Role};
 use crate::domain::signaling::{CallRef, FrameId, Sent};
@@ -715,26 +715,32 @@ impl<D: Deliver, Q: AskLater> Switchboard<D, Q> {
             return Ok(());
         };
         let call = self.settled(call, now).await?;
-        if call.version == question.version {
-            self.note_absences(&call, now).await?;
+        if call.version != question.version {
+            return Ok(());
+        }
+        let absent = self.absent_from(&call, now).await;
+        if absent.is_empty() {
             self.ask_later(&call, now).await;
+        }
+        // Whoever notes it asks about what follows from it.
+        for device in absent {
+            self.mark_gone(call.clone(), &device, now).await?;
         }
         Ok(())
     }
 
-    /// Notes who is gone from a running call without `$disconnect` having told.
-    async fn note_absences(&self, call: &AppCall, now: Timestamp) -> Result<(), Error> {
+    /// Who is gone from a running call without `$disconnect` having told.
+    async fn absent_from(&self, call: &AppCall, now: Timestamp) -> Vec<Device> {
         if !call.running(now) {
-            return Ok(());
+            return Vec::new();
         }
-        for party in [&call.caller, &call.receiver] {
-            if let Some(device) = party.present()
-                && self.deliver.is_gone(&device.connection).await
-            {
-                self.mark_gone(call.clone(), &device, now).await?;
-            }
-        }
-        Ok(())
+        let gone = async |party: &Party| {
+            let device = party.present()?;
+            let gone = self.deliver.is_gone(&device.connection).await;
+            gone.then_some(device)
+        };
+        let (caller, receiver) = join!(gone(&call.caller), gone(&call.receiver));
+        caller.into_iter().chain(receiver).collect()
     }
 }
 

@@ -61,7 +61,7 @@ async fn a_call_that_we_recorded_is_not_recorded_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn for_ten_minutes_a_report_is_about_the_call_that_ended() {
     let world = world();
-    for (ended_ago, status) in [(590, 200), (610, 201)] {
+    for (ended_ago, status) in [(540, 200), (660, 201)] {
         let booking = world.new_booking().await;
         let mut caller = world.app(&booking.user).await;
         let about = json!({"bookingId": booking.id});
@@ -112,6 +112,20 @@ async fn a_call_of_the_apps_own_is_stored_once() {
         (200, &rows[0])
     );
     assert_eq!(world.rows(&booking).await.len(), 3);
+    // An app that leaves the id empty names none.
+    for _ in 0..2 {
+        assert_eq!(report(world, &booking.user, &of("")).await.status, 201);
+    }
+
+    // Also beside a call that we carried.
+    let mut caller = world.app(&booking.user).await;
+    let about = json!({"bookingId": booking.id});
+    caller.ask("callInitiate", about).await;
+    let again = report(world, &booking.user, &named).await;
+    assert_eq!(again.json()["data"], rows[0], "not the one that just ended");
+    let unnamed = report(world, &booking.user, &of("app-call-4")).await;
+    assert_eq!(unnamed.json()["data"], world.rows(&booking).await[0]);
+    assert_eq!(unnamed.json()["data"]["call_status"], "missed");
 }
 
 /// A booking may change hands: the new one's report is not about the old one's call.
