@@ -4,8 +4,9 @@
  *
  * - A socket counts once its `join` is answered. Only then does it take the place of the one
  *   before, which may still work: nothing is missed in between.
- * - A frame that cannot be sent waits for the next socket, up to a limit. One that has an
- *   answer and gets none is sent again over another socket; the server takes repeats as such.
+ * - A frame that cannot be sent asks for a socket at once and waits for it, up to a limit. One
+ *   that has an answer and gets none is sent again over another socket; the server takes repeats
+ *   as such.
  * - A hang-up is kept in the storage until it is answered, so it is sent even after a reload.
  */
 
@@ -35,6 +36,8 @@ export interface ConnectionOptions {
 /** A connection that is kept open between `open` and `close`. */
 export interface Connection {
   readonly status: ConnectionStatus;
+  /** Where it is open already, the same as the network coming back: a socket is probed, the wait
+   * for the next one cut short. */
   open(): void;
   close(): void;
   send<A extends Action>(action: A, data: Actions[A]): void;
@@ -189,7 +192,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     changed();
   }
 
-  /** The network is back, or somebody looks at the page again. */
+  /** The network is back, somebody looks at the page again, or the app says so. */
   function wake(): void {
     if (current) return probe();
     failures = 0;
@@ -263,7 +266,8 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function deliver(frame: Waiting): void {
     const { id, action, data } = frame;
-    if (!current || !waiting.has(id)) return;
+    if (!waiting.has(id)) return;
+    if (!current) return void connect();
     if (frame.tries++ === TRIES) return expired(frame);
     transmit(current, { id, action, data });
     if (!ANSWERED.includes(action)) return done(id);
@@ -325,7 +329,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       return status;
     },
     open() {
-      if (stopListening) return;
+      if (stopListening) return wake();
       const visible = () => globalThis.document?.visibilityState === 'visible' && wake();
       stopListening = [onGlobal('online', wake), onGlobal('visibilitychange', visible)];
       if (!waitingFor('callEnd')[0]) recall();

@@ -295,7 +295,7 @@ export function createCall(options: CallOptions): RunningCall {
     getSnapshot: () => state.snapshot,
     subscribe: (listener) => listen(listeners, listener),
     initiate({ video = false } = {}) {
-      connection().open();
+      if (connection().status !== 'online') connection().open();
       dispatch({ type: 'initiate', video });
       return prepared;
     },

@@ -109,7 +109,8 @@ export type ConnectionStatus = 'offline' | 'connecting' | 'online';
 /** A device's connection and its calls. */
 export interface Maskline {
   readonly connection: ConnectionStatus;
-  /** Opens the connection and keeps it: needed to be rung. */
+  /** Opens the connection and keeps it: needed to be rung. Where it is open already, finds out
+   * whether the server still answers, and does not wait for the next try. */
   connect(): void;
   /** Hangs up and closes the connection. */
   close(): void;

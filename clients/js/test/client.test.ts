@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createMaskline } from '../src/index.js';
 import { measure } from '../src/quality.js';
+import { handlePush } from '../src/react-native/push.js';
 import type { Call, ErrorCode, Maskline, Platform } from '../src/types.js';
 import { type FakeClock, fakeClock } from './clock.js';
 import { candidate, description } from './frames.js';
@@ -554,6 +555,39 @@ describe('the client', () => {
     await clock.pass(SECOND);
     socket().open();
     expect(socket().frames[0]!.data).toEqual({ userId: 'asha', callId: 'b.1' });
+  });
+
+  test('a call is not held up by the wait for the next try', async () => {
+    client.connect();
+    for (let failure = 0; failure < 6; failure++) {
+      await settle();
+      socket().cut();
+      await clock.pass(15 * SECOND);
+    }
+    socket().cut();
+    const { length } = FakeSocket.all;
+    void call.initiate();
+    await settle();
+    expect(FakeSocket.all).toHaveLength(length + 1);
+    socket().welcome();
+    await settle();
+    expect(socket().actions).toEqual(['join', 'callInitiate']);
+  });
+
+  test('a push brings its call over a socket that died while the app slept', async () => {
+    await online();
+    const dead = socket();
+    const push = {
+      ...{ type: 'call.incoming', callId: 'b.1', bookingId: 'b', userId: 'ravi' },
+      ...{ callerName: 'Asha', expiresAt: rings('b.1').expiresAt },
+    };
+    expect(handlePush(client, push)).toBe(true);
+    expect(dead.actions).toEqual(['join', 'ping']);
+    await clock.pass(5 * SECOND);
+    expect(socket()).not.toBe(dead);
+    socket().welcome();
+    socket().answer('join', 'call:incoming', rings('b.1'));
+    expect(call.getSnapshot().status).toBe('ringing');
   });
 
   test('a page that is left hangs up', async () => {

@@ -226,6 +226,31 @@ describe('trying again', () => {
     expect(FakeSocket.all).toHaveLength(2);
   });
 
+  test.each<[string, () => void]>([
+    ['opening it again', () => connection.open()],
+    ['a frame to be sent', () => connection.send('callAccept', { bookingId: 'b', callId: 'b.1' })],
+  ])('%s tries at once', async (_, act) => {
+    random = 0.999;
+    await waits(6);
+    const { length } = FakeSocket.all;
+    act();
+    await clock.pass(0);
+    expect(FakeSocket.all).toHaveLength(length + 1);
+    last().welcome();
+    expect(connection.status).toBe('online');
+  });
+
+  test('one that was opened again waits no longer than at first', async () => {
+    random = 0.999;
+    await waits(6);
+    connection.open();
+    await clock.pass(0);
+    const { length } = FakeSocket.all;
+    last().cut();
+    await clock.pass(2 * SECOND);
+    expect(FakeSocket.all).toHaveLength(length + 1);
+  });
+
   test('when the network is back, at once', async () => {
     const target = new EventTarget();
     vi.stubGlobal('addEventListener', target.addEventListener.bind(target));
