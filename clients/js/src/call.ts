@@ -641,13 +641,14 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
         return fail(mediaFailed('no audio within the deadline'));
       case 'restart':
         if (lostAt === undefined) return;
-        // An offer without an answer is repeated as it is.
-        if (offering && settled) plan({ type: 'offer', restart: true });
+        // An offer without an answer is repeated as it is, until it is dropped.
+        if (offering && (settled || !local)) plan({ type: 'offer', restart: true });
         return;
       case 'offer':
-        // Audio that came back by itself needs no answer.
-        if (!settled && local && lostAt !== undefined) sendLocal(local);
-        return;
+        if (settled || !local) return;
+        // Audio that came back by itself needs no answer, and the next interruption a fresh offer.
+        if (lostAt === undefined) return set({ local: undefined });
+        return sendLocal(local);
       case 'flush':
         return flush();
       case 'tick':

@@ -219,6 +219,12 @@ async function connected(): Promise<void> {
   peer().becomes('connected');
 }
 
+/** The audio stops; the socket still lives. */
+function interrupted(): void {
+  peer().becomes('disconnected');
+  socket().answer('ping', 'pong');
+}
+
 describe('before anybody is rung', () => {
   test('the microphone is asked for, and the ICE servers with the token', async () => {
     await online();
@@ -366,6 +372,39 @@ describe('media', () => {
     expect(socket().frames.at(-1)!.data.offer).toEqual(description('offer', 'ours1'));
     peer().becomes('connected');
     expect(call.getSnapshot()).toMatchObject({ status: 'connected', reconnecting: false });
+  });
+
+  test('a restart that got no answer and was not needed does not stand in the way of the next', async () => {
+    await connected();
+    const offers = () => socket().frames.filter(({ action }) => action === 'callOffer').slice(1);
+    interrupted();
+    await clock.pass(3 * SECOND);
+    expect(offers()).toHaveLength(1);
+    peer().becomes('connected');
+    await clock.pass(60 * SECOND);
+    expect(offers()).toHaveLength(1);
+    interrupted();
+    await clock.pass(3 * SECOND);
+    expect(offers().map(({ data }) => data.offer)).toEqual([
+      description('offer', 'ours1'),
+      description('offer', 'ours2'),
+    ]);
+    const answer = description('answer', 'theirs2');
+    socket().tell('call:answer', { bookingId: 'b', callId: 'b.1', version: 2, answer });
+    await settle();
+    expect(peer().remotes.at(-1)).toBe(answer.sdp);
+  });
+
+  test('an answer that comes late is set all the same', async () => {
+    await connected();
+    interrupted();
+    await clock.pass(3 * SECOND);
+    peer().becomes('connected');
+    await clock.pass(10 * SECOND);
+    const answer = description('answer', 'theirs1');
+    socket().tell('call:answer', { bookingId: 'b', callId: 'b.1', version: 2, answer });
+    await settle();
+    expect(peer().remotes.at(-1)).toBe(answer.sdp);
   });
 
   test('a restart goes on with the servers there were, where no fresh ones come', async () => {
