@@ -39,11 +39,19 @@ export function createMaskline(options: MasklineOptions): Maskline {
     }));
   }
 
+  const leave = () => active.forEach((one) => one.dispatch({ type: 'leave' }));
+
+  /** Opens the connection. From then on there may be calls, so a page that is left leaves them. */
+  function open(): void {
+    stopListening ??= onGlobal('pagehide', leave);
+    connection().open();
+  }
+
   function call(bookingId: string): RunningCall {
     const known = calls.get(bookingId);
     if (known) return known;
     const onChange = (before: CallSnapshot, after: CallSnapshot) => moved(made, before, after);
-    const made = createCall({ bookingId, platform, connection, iceServers, onChange });
+    const made = createCall({ bookingId, platform, connection, open, iceServers, onChange });
     calls.set(bookingId, made);
     return made;
   }
@@ -88,13 +96,9 @@ export function createMaskline(options: MasklineOptions): Maskline {
     get connection() {
       return link?.status ?? 'offline';
     },
-    connect() {
-      const leave = () => active.forEach((one) => one.dispatch({ type: 'leave' }));
-      stopListening ??= onGlobal('pagehide', leave);
-      connection().open();
-    },
+    connect: open,
     close() {
-      active.forEach((one) => one.dispatch({ type: 'leave' }));
+      leave();
       stopListening?.();
       stopListening = undefined;
       link?.close();

@@ -12,6 +12,8 @@ export interface CallOptions {
   bookingId: string;
   platform: () => Platform;
   connection: () => Connection;
+  /** Opens the connection, or cuts the wait for its next try short. */
+  open: () => void;
   /** Asks the server for ICE servers, for at most that long (milliseconds). */
   iceServers: (limit: number) => Promise<RTCConfiguration>;
   onChange: (before: CallSnapshot, after: CallSnapshot) => void;
@@ -295,7 +297,7 @@ export function createCall(options: CallOptions): RunningCall {
     getSnapshot: () => state.snapshot,
     subscribe: (listener) => listen(listeners, listener),
     initiate({ video = false } = {}) {
-      if (connection().status !== 'online') connection().open();
+      if (connection().status !== 'online') options.open();
       dispatch({ type: 'initiate', video });
       return prepared;
     },

@@ -629,11 +629,19 @@ describe('the client', () => {
     expect(call.getSnapshot().status).toBe('ringing');
   });
 
-  test('a page that is left hangs up', async () => {
+  test.each([
+    ['connected before', () => client.connect()],
+    ['only called', () => undefined],
+  ])('a page that is left hangs up, one that %s', async (_, before) => {
     const target = new EventTarget();
     vi.stubGlobal('addEventListener', target.addEventListener.bind(target));
     vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target));
-    await connected();
+    before();
+    void call.initiate();
+    await settle();
+    socket().welcome();
+    await settle();
+    socket().answer('callInitiate', 'call:ringing', rings('b.1'));
     target.dispatchEvent(new Event('pagehide'));
     expect(socket().actions.at(-1)).toBe('callEnd');
     expect(call.getSnapshot().status).toBe('ended');
