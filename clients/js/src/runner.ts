@@ -186,18 +186,20 @@ export function createCall(options: CallOptions): RunningCall {
   async function setInput(kind: 'audio' | 'video', deviceId?: string): Promise<void> {
     inputs[kind] = deviceId === undefined || { deviceId };
     const stream = media;
-    const before = stream?.getTracks().find((track) => track.kind === kind);
-    if (!stream || !before) return;
+    const find = () => stream?.getTracks().find((track) => track.kind === kind);
+    if (!stream || !find()) return;
     try {
       const exact = deviceId === undefined || { deviceId: { exact: deviceId } };
       const [track] = (await getUserMedia({ [kind]: exact })).getTracks();
-      if (media !== stream || !track) return track?.stop();
+      // Another choice may have been carried out meanwhile, and gives way to this one.
+      const before = find();
+      if (media !== stream || !track || !before) return track?.stop();
       watch(track);
       stream.removeTrack(before);
       stream.addTrack(track);
       before.onended = null;
       before.stop();
-      const sender = peer?.getSenders().find((one) => one.track === before);
+      const sender = peer?.getSenders().find((one) => one.track?.kind === kind);
       await sender?.replaceTrack(track);
       dispatch({ type: 'device' });
     } catch (thrown) {

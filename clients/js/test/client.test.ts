@@ -65,6 +65,7 @@ class FakePeer {
     const sender = {
       track,
       async replaceTrack(other: FakeTrack) {
+        await Promise.resolve();
         sender.track = other;
       },
     };
@@ -525,6 +526,28 @@ describe('devices', () => {
     const [track] = call.getSnapshot().localStream!.getTracks();
     expect(track).toMatchObject({ deviceId: 'default' });
     expect(peer().senders[0]!.track).toBe(track);
+  });
+
+  test('of microphones asked for at once only one is kept, and heard', async () => {
+    await connected();
+    await call.setInput('audio', 'headset');
+    const taken: FakeTrack[] = [];
+    const give = microphone;
+    microphone = async (wanted) => {
+      const stream = await give(wanted);
+      taken.push(...stream.getTracks());
+      return stream;
+    };
+    devices.here = ['default', 'speaker'];
+    devices.dispatchEvent(new Event('devicechange'));
+    devices.dispatchEvent(new Event('devicechange'));
+    await Promise.all([call.setInput('audio', 'speaker'), settle()]);
+    const live = taken.filter(({ readyState }) => readyState === 'live');
+    expect(taken).toHaveLength(3);
+    expect(live).toEqual(call.getSnapshot().localStream!.getTracks());
+    expect(live).toEqual([peer().senders[0]!.track]);
+    call.end();
+    expect(live.map(({ readyState }) => readyState)).toEqual(['ended']);
   });
 
   test('one that ends gives way to the default, where nothing else tells', async () => {
