@@ -24,7 +24,8 @@ const OF_DEVICES: Record<string, ErrorCode> = {
 
 /** What was thrown, in words that an app can act on. */
 export function callError(thrown: unknown): CallError {
-  const { name, message } = thrown as Error;
+  // Anything can be thrown, nothing too.
+  const { name, message = String(thrown) } = Object(thrown) as Error;
   const code = thrown instanceof CodedError ? thrown.code : (OF_DEVICES[name] ?? 'unknown');
   return { code, message };
 }

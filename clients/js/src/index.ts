@@ -69,17 +69,14 @@ export function createMaskline(options: MasklineOptions): Maskline {
 
   async function iceServers(limit: number): Promise<RTCConfiguration> {
     const { clock, fetch } = platform();
-    const offline = () => new CodedError('offline', 'the HTTP API does not answer');
     let timer: unknown;
     const late = new Promise<never>((_, reject) => {
-      timer = clock.setTimeout(() => reject(offline()), limit);
+      timer = clock.setTimeout(() => reject(), limit);
     });
     const asked = async () => {
       const authorization = `Bearer ${await options.getToken()}`;
       const url = `${options.apiUrl.replace(/\/$/, '')}/api/calls/ice-servers`;
-      const response = await fetch(url, { headers: { authorization } }).catch((): never => {
-        throw offline();
-      });
+      const response = await fetch(url, { headers: { authorization } });
       const { data, code = 'unknown', message = `HTTP status ${response.status}` } =
         await response.json();
       if (!response.ok) throw new CodedError(code, message);
@@ -87,6 +84,10 @@ export function createMaskline(options: MasklineOptions): Maskline {
     };
     try {
       return await Promise.race([asked(), late]);
+    } catch (thrown) {
+      if (thrown instanceof CodedError) throw thrown;
+      // The app's token, the network or, behind a captive portal, the answer is not to be had.
+      throw new CodedError('offline', 'no token, or no answer of the HTTP API');
     } finally {
       clock.clearTimeout(timer);
     }

@@ -23,7 +23,7 @@ export type ErrorCode =
   | 'unsupported'
   /** Audio did not get through within the deadline, or was lost for good. */
   | 'media_failed'
-  /** No connection to the server. */
+  /** No connection to the server, or no token to connect with. */
   | 'offline'
   /** The server's own codes, but for those of telephone calls. */
   | Exclude<ServerErrorCode, 'invalid_phone' | 'destination_not_allowed' | 'upstream_failed'>

@@ -115,6 +115,7 @@ let asked: any[];
 let devices: EventTarget & { here: string[] };
 let played: { stream: unknown; stopped: boolean }[];
 let soundBlocked: boolean;
+let getToken: () => Promise<string>;
 let iceAnswers: () => Promise<Response>;
 let requests: { url: string; authorization: string }[];
 
@@ -130,7 +131,7 @@ function start(more: Partial<Platform> = {}): void {
     socketUrl: 'wss://example.com/live',
     apiUrl: 'https://example.com/',
     userId: 'asha',
-    getToken: () => 'token',
+    getToken: () => getToken(),
     platform: {
       WebSocket: FakeSocket as unknown as Platform['WebSocket'],
       RTCPeerConnection: FakePeer as unknown as Platform['RTCPeerConnection'],
@@ -175,6 +176,7 @@ beforeEach(() => {
       kinds.map((kind) => new FakeTrack(kind, wanted[kind]?.deviceId?.exact ?? 'default')),
     );
   };
+  getToken = async () => 'token';
   iceAnswers = async () => Response.json({ status: 'success', data: ice() });
   start();
 });
@@ -274,6 +276,11 @@ describe('before anybody is rung', () => {
       'unauthorized',
     ],
     [() => new Promise(() => undefined), 'offline'],
+    [() => Promise.reject(new DOMException('the page is left', 'AbortError')), 'offline'],
+    [async () => new Response('<html>Please sign in to this network</html>'), 'offline'],
+    [async () => new Response('<html>Bad gateway</html>', { status: 502 }), 'offline'],
+    [async () => Response.json({ welcome: 'to this network' }), 'offline'],
+    [async () => Response.json({ message: 'Forbidden' }, { status: 403 }), 'unknown'],
   ])('without ICE servers the microphone is let go (%#)', async (answer, code) => {
     iceAnswers = answer;
     const stream = new FakeStream([new FakeTrack('audio', 'default')]);
@@ -284,6 +291,27 @@ describe('before anybody is rung', () => {
     expect(call.getSnapshot()).toMatchObject({ status: 'ended', error: { code } });
     expect(stream.getTracks()[0]!.readyState).toBe('ended');
     expect(socket().actions).toEqual(['join']);
+  });
+
+  test.each([
+    ['TypeError', () => Promise.reject(new TypeError('Failed to fetch'))],
+    ['AbortError', () => Promise.reject(new DOMException('it took too long', 'AbortError'))],
+    ['nothing', () => Promise.reject()],
+    ['no answer', () => new Promise<string>(() => undefined)],
+  ])('without a token the app is offline (%s)', async (_, given) => {
+    await online();
+    getToken = given;
+    void call.initiate();
+    await clock.pass(10 * SECOND);
+    expect(call.getSnapshot()).toMatchObject({ status: 'ended', error: { code: 'offline' } });
+    expect(socket().actions).toEqual(['join']);
+  });
+
+  test('a platform that says nothing of why there is no microphone ends the call', async () => {
+    microphone = () => Promise.reject();
+    await online();
+    await call.initiate();
+    expect(call.getSnapshot()).toMatchObject({ status: 'ended', error: { code: 'unknown' } });
   });
 
   test('who hangs up while asked for the microphone keeps none', async () => {
