@@ -91,7 +91,8 @@ export type Event =
   | { type: 'frame'; frame: CallFrame; answers?: Action }
   | { type: 'refused'; action: Action; error: CallError }
   | { type: 'joining' }
-  | { type: 'prepared'; stream: MediaStream }
+  /** `video`: the camera is in it. */
+  | { type: 'prepared'; stream: MediaStream; video: boolean }
   | { type: 'unprepared'; error: CallError }
   | { type: 'device'; error?: CallError }
   | { type: 'described'; description: Description }
@@ -203,7 +204,7 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
       case 'refused':
         return refused(event.action, event.error);
       case 'prepared':
-        return prepared(event.stream);
+        return prepared(event.stream, event.video);
       case 'unprepared':
         return unprepared(event.error);
     }
@@ -356,14 +357,15 @@ export function reduce(before: State, event: Event, now: number): [State, Effect
 
   // ---- the microphone
 
-  function prepared(stream: MediaStream): void {
+  function prepared(stream: MediaStream, video: boolean): void {
     const { asking } = state;
     if (!asking) return plan({ type: 'release', stream });
     set({ asking: undefined });
     show({ localStream: stream });
     if (asking === 'callAccept') return takeCall();
     set({ requested: true, offering: true });
-    send('callInitiate', { media: { audio: true, video: snapshot.video } });
+    show({ video });
+    send('callInitiate', { media: { audio: true, video } });
     // Made while it rings, the offer has its candidates when it is sent.
     plan({ type: 'offer', restart: false });
   }

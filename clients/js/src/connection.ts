@@ -283,8 +283,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function expired({ id, action }: Waiting): void {
     done(id);
-    const message = `${action} was not answered: no connection to the server`;
-    refused(id, { code: 'offline', message });
+    refused(id, { code: 'offline', message: `no answer to ${action}` });
   }
 
   function done(id: string): void {

@@ -143,12 +143,18 @@ export function createCall(options: CallOptions): RunningCall {
     try {
       if (!platform().RTCPeerConnection) throw new CodedError('unsupported', 'there is no WebRTC');
       // First, because some browsers ask only while a click is being handled.
-      const asked = getUserMedia({ audio: inputs.audio, video: video && inputs.video });
+      const { audio } = inputs;
+      const asked = getUserMedia({ audio, video: video && inputs.video }).catch((thrown) => {
+        if (!video || callError(thrown).code !== 'device_not_found') throw thrown;
+        // There is no camera, then: better a call without than none.
+        video = false;
+        return getUserMedia({ audio, video });
+      });
       const servers = options.iceServers(ICE_SERVERS_WITHIN);
       servers.catch(() => undefined);
       stream = await asked;
       configuration = await servers;
-      dispatch({ type: 'prepared', stream });
+      dispatch({ type: 'prepared', stream, video });
     } catch (thrown) {
       if (stream) stopTracks(stream);
       dispatch({ type: 'unprepared', error: callError(thrown) });
@@ -158,7 +164,7 @@ export function createCall(options: CallOptions): RunningCall {
   async function getUserMedia(wanted: MediaStreamConstraints): Promise<MediaStream> {
     const { mediaDevices } = platform();
     if (mediaDevices) return mediaDevices.getUserMedia(wanted);
-    throw new CodedError('unsupported', 'there is no microphone to be had; is the page on HTTPS?');
+    throw new CodedError('unsupported', 'no getUserMedia: is the page on HTTPS?');
   }
 
   function hold(stream: MediaStream): void {

@@ -52,6 +52,10 @@ function eventOf(act: Act): Event | undefined {
   }
 }
 
+function granted(one: Device): void {
+  one.take({ type: 'prepared', stream: {} as MediaStream, video: false });
+}
+
 /** What must hold after every event. */
 function lookAt(ended: Map<Device, Set<string>>) {
   return (device: Device, before: State): void => {
@@ -121,7 +125,6 @@ test('an accepted call connects, however frames travel, as long as they arrive',
   const property = fc.property(fc.nat(), weather, (chance, how) => {
     const world = new World(chance, how, ['asha', 'ravi'], lookAt(new Map()));
     const [asha, ravi] = world.devices as [Device, Device];
-    const granted = (one: Device) => one.take({ type: 'prepared', stream: {} as MediaStream });
     asha.take({ type: 'initiate', video: false });
     granted(asha);
     world.run(20_000);
@@ -151,7 +154,6 @@ test('on a plain network every candidate arrives, once, in few frames', () => {
     const weather = { delay, repeat: 0, lose: 0 };
     const world = new World(chance, weather, ['asha', 'ravi'], lookAt(new Map()));
     const [asha, ravi] = world.devices as [Device, Device];
-    const granted = (one: Device) => one.take({ type: 'prepared', stream: {} as MediaStream });
     asha.take({ type: 'initiate', video: false });
     granted(asha);
     world.run(5_000);

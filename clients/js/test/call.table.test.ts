@@ -9,7 +9,7 @@ const stream = (name: string) => ({ name }) as unknown as MediaStream;
 const denied = { code: 'permission_denied', message: 'no' } as const;
 const offline = { code: 'offline', message: 'no connection' } as const;
 const linked: Event = { type: 'link', state: 'connected' };
-const prepared: Event = { type: 'prepared', stream: stream('microphone') };
+const prepared: Event = { type: 'prepared', stream: stream('microphone'), video: false };
 
 function after(state: State, ...events: Event[]): State {
   return events.reduce((before, event) => reduce(before, event, 1_000)[0], state);
@@ -80,7 +80,7 @@ const EVENTS: Record<string, Event> = {
   'end': { type: 'end' },
   'leave': { type: 'leave' },
   'mute': { type: 'mute', muted: true },
-  'prepared': { type: 'prepared', stream: stream('another') },
+  'prepared': { type: 'prepared', stream: stream('another'), video: false },
   'unprepared': { type: 'unprepared', error: denied },
   'device': { type: 'device', error: denied },
   ...frames('b.1', 3),

@@ -256,6 +256,7 @@ describe('before anybody is rung', () => {
     await online();
     await call.initiate();
     expect(call.getSnapshot()).toMatchObject({ status: 'ended', error: { code } });
+    expect(asked).toHaveLength(1);
     expect(socket().actions).toEqual(['join']);
   });
 
@@ -346,6 +347,55 @@ describe('before anybody is rung', () => {
     socket().tell('call:incoming', audio);
     await Promise.all([client.call('c').accept({ video: true }), settle()]);
     expect(asked[1]).toEqual({ audio: true, video: false });
+  });
+});
+
+describe('without a camera', () => {
+  const both = { audio: true, video: true };
+  const audio = { audio: true, video: false };
+
+  beforeEach(() => {
+    const give = microphone;
+    microphone = async (wanted) => {
+      if (wanted.video) throw new DOMException('there is none', 'NotFoundError');
+      return give(wanted);
+    };
+  });
+
+  test('a video call is made as an audio call', async () => {
+    await online();
+    await Promise.all([call.initiate({ video: true }), settle()]);
+    expect(asked).toEqual([both, audio]);
+    expect(requests).toHaveLength(1);
+    expect(socket().frames[1]).toMatchObject({ action: 'callInitiate', data: { media: audio } });
+    expect(call.getSnapshot()).toMatchObject({ status: 'calling', video: false });
+  });
+
+  test('a video call is taken with the microphone, and shows the other', async () => {
+    await online();
+    socket().tell('call:incoming', { ...rings('b.1'), media: both });
+    await Promise.all([call.accept({ video: true }), settle()]);
+    expect(asked).toEqual([both, audio]);
+    expect(call.getSnapshot()).toMatchObject({ status: 'connecting', video: true });
+  });
+
+  test('and without a microphone there is no call', async () => {
+    microphone = () => Promise.reject(new DOMException('there is none', 'NotFoundError'));
+    await online();
+    await call.initiate({ video: true });
+    expect(asked).toEqual([both, audio]);
+    expect(call.getSnapshot()).toMatchObject({
+      status: 'ended',
+      error: { code: 'device_not_found' },
+    });
+  });
+
+  test('a camera that is not allowed ends the call all the same', async () => {
+    microphone = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
+    await online();
+    await call.initiate({ video: true });
+    expect(asked).toEqual([both]);
+    expect(call.getSnapshot().error?.code).toBe('permission_denied');
   });
 });
 

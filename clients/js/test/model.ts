@@ -326,7 +326,7 @@ export class Device {
         const stream = {} as MediaStream;
         const granted = world.chance() < 0.95;
         const event: Event = granted
-          ? { type: 'prepared', stream }
+          ? { type: 'prepared', stream, video: effect.video }
           : { type: 'unprepared', error: denied };
         return world.in(world.chance() * 2_000, () => this.take(event));
       }
