@@ -78,8 +78,8 @@ export interface CallSnapshot {
   readonly remoteStream?: MediaStream;
 }
 
-/** The one call of a booking on this device. No promise rejects: what went wrong is in the
- * snapshot's `error`. */
+/** The one call of a booking on this device. What went wrong is in the snapshot's `error`; the
+ * promises do not tell of it, and do not reject. */
 export interface Call {
   readonly bookingId: string;
   /** The same object until something changes. */
