@@ -33,7 +33,7 @@ export interface CallScreenProps extends CallScreenOptions {
  *
  * It is a modal dialog, and when it opens, the dialog itself has the focus and none of its buttons:
  * a key that was meant for something else neither takes a call nor ends one. For the same reason
- * Escape closes the screen of an ended call only.
+ * Escape and Android's back gesture close the screen of an ended call only.
  */
 export function CallScreen(props: CallScreenProps): ReactNode {
   const model = useCallScreen(props, webLabels);
@@ -48,14 +48,16 @@ function Dialog({ model, theme, className, style }: DialogProps): ReactNode {
   const { view, snapshot, labels, press } = model;
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
-  useModal(dialog);
+  useModal(dialog, view.phase === 'ended' ? () => press('close') : undefined);
   useFocusInside(dialog, view.actions);
 
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape') return;
-    // Browsers close a modal dialog at the second Escape, whatever its `cancel` handler says.
+  const dismiss = (event: SyntheticEvent) => {
     event.preventDefault();
     if (view.phase === 'ended') press('close');
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Browsers close a modal dialog at the second Escape, whatever its `cancel` handler says.
+    if (event.key === 'Escape') dismiss(event);
   };
   return (
     <dialog
@@ -69,7 +71,7 @@ function Dialog({ model, theme, className, style }: DialogProps): ReactNode {
       aria-labelledby={`${id}-name`}
       aria-describedby={`${id}-status`}
       onKeyDown={onKeyDown}
-      onCancel={preventDefault}
+      onCancel={dismiss}
     >
       {snapshot.video && <Videos model={model} />}
       <div className="maskline-party">
@@ -158,15 +160,32 @@ function Video({
   return stream ? <video ref={video} className={className} autoPlay playsInline muted /> : null;
 }
 
-/** Opens the dialog over the page, and gives the focus back when it goes. */
-function useModal(dialog: RefObject<HTMLDialogElement | null>): void {
+/** Opens the dialog over the page, and gives the focus back when it goes. Where the browser closes
+ * it, `onClose` is called, or without one it opens again: without a touch or key press before,
+ * `cancel` cannot be prevented (HTML, close watchers), and nobody would see the call any more. */
+function useModal(dialog: RefObject<HTMLDialogElement | null>, onClose?: () => void): void {
+  const latest = useRef(onClose);
+  useLayoutEffect(() => {
+    latest.current = onClose;
+  });
   useLayoutEffect(() => {
     const element = dialog.current;
+    if (!element) return undefined;
     const before = document.activeElement;
-    element?.showModal();
-    element?.focus();
+    const open = () => {
+      element.showModal();
+      element.focus();
+    };
+    const closed = () => {
+      // The event comes late: by then it may be open again.
+      if (element.open || !element.isConnected) return;
+      (latest.current ?? open)();
+    };
+    open();
+    element.addEventListener('close', closed);
     return () => {
-      element?.close();
+      element.removeEventListener('close', closed);
+      element.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, [dialog]);
@@ -182,8 +201,4 @@ function useFocusInside(
     const element = dialog.current;
     if (element && !element.contains(document.activeElement)) element.focus();
   }, [dialog, buttons]);
-}
-
-function preventDefault(event: SyntheticEvent): void {
-  event.preventDefault();
 }

@@ -32,13 +32,22 @@ function become(patch: Partial<CallSnapshot>) {
   act(() => call.becomes(patch));
 }
 
-const dialog = () => screen.getByRole('dialog');
+const dialog = () => screen.getByRole<HTMLDialogElement>('dialog');
 const button = (name: string) => within(dialog()).getByRole('button', { name });
 const buttons = () =>
   within(dialog())
     .getAllByRole('button')
     .map((element) => element.textContent);
 const announced = () => within(dialog()).getByRole('status').textContent;
+
+/** As a browser does without asking, which also gives the focus to where it was before. */
+function closedByBrowser(before: HTMLElement) {
+  act(() => {
+    const element = dialog();
+    before.focus();
+    element.close();
+  });
+}
 
 describe('CallScreen', () => {
   it('shows a call from its ringing to its end', async () => {
@@ -158,6 +167,39 @@ describe('CallScreen', () => {
     expect(onClose).not.toHaveBeenCalled();
     become({ status: 'ended', reason: 'hangup' });
     await user.keyboard('{Escape}');
+    expect(screen.queryByRole('dialog')).toBeNull();
+    expect(onClose).toHaveBeenCalledOnce();
+  });
+
+  it('opens again in mid-call where the browser closes it, and closes with the ended call', () => {
+    const onClose = vi.fn();
+    show({ onClose });
+    const before = screen.getByRole('button', { name: 'Call' });
+    before.focus();
+    for (const live of [INCOMING, OUTGOING, CONNECTED]) {
+      become(live);
+      const opened = vi.spyOn(dialog(), 'showModal');
+      closedByBrowser(before);
+      expect(opened).toHaveBeenCalledOnce();
+      opened.mockRestore();
+      expect(document.activeElement).toBe(dialog());
+    }
+    expect(call.asked).toEqual([]);
+    expect(onClose).not.toHaveBeenCalled();
+    become({ status: 'ended', reason: 'hangup' });
+    expect(onClose).not.toHaveBeenCalled();
+    closedByBrowser(before);
+    expect(screen.queryByRole('dialog')).toBeNull();
+    expect(onClose).toHaveBeenCalledOnce();
+    expect(document.activeElement).toBe(before);
+  });
+
+  it('lets the back gesture close the screen of an ended call', () => {
+    const onClose = vi.fn();
+    show({ onClose });
+    become(CONNECTED);
+    become({ status: 'ended', reason: 'hangup' });
+    act(() => void dialog().dispatchEvent(new Event('cancel', { cancelable: true })));
     expect(screen.queryByRole('dialog')).toBeNull();
     expect(onClose).toHaveBeenCalledOnce();
   });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Person, hearEachOther } from '../support/person.js';
+import { Person, hearEachOther, talk } from '../support/person.js';
 import { plainStack } from '../support/shared.js';
 import { OWNER } from '../support/stack.js';
 
@@ -50,6 +50,21 @@ test('a call without a mouse', async (t) => {
   await asha.page.keyboard.press('Escape');
   await asha.seesNoCall();
   assert.equal(await asha.focus(), 'Call Ravi', 'the focus is back where it was');
+});
+
+test('the call screen is there for as long as the call, however often a browser closes it', async (t) => {
+  const stack = await plainStack();
+  const asha = await Person.at(t, stack, 'user');
+  const ravi = await Person.at(t, stack, 'provider');
+  await talk(asha, ravi);
+  await ravi.asksToClose(4);
+  await ravi.canPress('Mute', 'End call');
+  assert.equal(await ravi.focus(), 'the call screen');
+  await asha.sees('Connected');
+  await asha.press('End call');
+  await ravi.sees('Call ended');
+  await ravi.asksToClose(1);
+  await ravi.seesNoCall();
 });
 
 test('a visitor’s call without a mouse', async (t) => {

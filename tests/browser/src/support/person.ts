@@ -148,6 +148,15 @@ export class Person {
     return card.getByRole('button', { name: /^Call/ });
   }
 
+  /** Has the browser close what is open, as Android's back gesture does: the page sees no key, now
+   * and later. With several in a row it cannot prevent the last ones (HTML, close watchers). */
+  async asksToClose(times: number): Promise<void> {
+    await this.page.evaluate(() => {
+      window.addEventListener('keydown', (event) => event.stopImmediatePropagation(), true);
+    });
+    for (let time = 0; time < times; time++) await this.page.keyboard.press('Escape');
+  }
+
   async leave(): Promise<void> {
     await this.page.close({ runBeforeUnload: true });
   }
