@@ -46,13 +46,19 @@ interface Known {
   /** Undefined while only a push has told of it. */
   call?: Call;
   connected: boolean;
-  /** What the person has decided before the call was here. */
+  /** What the person has decided on the system's screen, also before the call was here. */
   decided?: 'answer' | 'end';
   /** Whether the person had muted it before it was put on hold. */
   mutedBeforeHold?: boolean;
-  /** Until when an announced call may come. */
+  /** Until when an announced call is waited for while the client is not online. */
+  until?: number;
   timer?: unknown;
 }
+
+/** How long an announced call is waited for, in milliseconds: until its `expiresAt`, within limits
+ * because clocks differ; once the client is online, for what its `join` brings. Those of `call.ts`
+ * for a call that rings. */
+const WAIT = { least: 45_000, most: 600_000, asked: 10_000 };
 
 const systemClock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'> = {
   now: () => Date.now(),
@@ -64,8 +70,13 @@ const systemClock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'> = {
 export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock): CallUiBridge {
   const known = new Map<string, Known>();
   const followed = new Map<Call, () => void>();
+  let connection = client.connection;
 
   const follow = () => {
+    if (connection !== client.connection) {
+      connection = client.connection;
+      for (const [callId, entry] of known) if (!entry.call) wait(callId, entry);
+    }
     for (const call of client.calls()) {
       if (!followed.has(call))
         followed.set(
@@ -88,6 +99,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     }
     if (entry === undefined) begin(callId, call, snapshot);
     else if (entry.call === undefined) arrive(entry, call, snapshot);
+    else if (entry.decided === 'answer') declineWhereRefused(entry, call, snapshot);
     const current = known.get(callId);
     if (current && !current.connected && snapshot.status === 'connected') {
       current.connected = true;
@@ -118,6 +130,14 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     if (entry.decided === 'end') call.reject();
   };
 
+  const wait = (callId: string, entry: Known) => {
+    const { until = 0 } = entry;
+    // The server says of what rings here, and nothing of what has stopped ringing before.
+    const left = client.connection === 'online' ? WAIT.asked : Math.max(0, until - clock.now());
+    clock.clearTimeout(entry.timer);
+    entry.timer = clock.setTimeout(() => end(callId, 'timeout'), left);
+  };
+
   const end = (callId: string, reason: EndReason) => {
     const entry = known.get(callId);
     clock.clearTimeout(entry?.timer);
@@ -131,8 +151,8 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     const { call } = entry;
     switch (event.type) {
       case 'answer':
-        if (call) void call.accept();
-        else entry.decided = 'answer';
+        entry.decided = 'answer';
+        void call?.accept();
         break;
       case 'end':
         if (call) hangUp(call);
@@ -153,16 +173,28 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     announce(push) {
       if (known.has(push.callId)) return;
       const { callId, bookingId, callerName, expiresAt } = push;
-      const left = Math.max(0, expiresAt - clock.now());
-      const timer = clock.setTimeout(() => end(callId, 'timeout'), left);
-      known.set(callId, { connected: false, timer });
+      const now = clock.now();
+      const left = Math.min(Math.max(WAIT.least, expiresAt - now), WAIT.most);
+      const entry = { connected: false, until: now + left };
+      known.set(callId, entry);
       ui.reportIncoming({ callId, bookingId, peerName: callerName, video: false });
+      wait(callId, entry);
+      // It may be over here already: pushes come late.
+      follow();
     },
     stop() {
       for (const stop of [...stopListening, ...followed.values()]) stop();
       for (const { timer } of known.values()) clock.clearTimeout(timer);
     },
   };
+}
+
+/** To the system, an answered call is in progress; without a microphone it would be so for as long
+ * as it rings. */
+function declineWhereRefused(entry: Known, call: Call, snapshot: CallSnapshot): void {
+  if (snapshot.status !== 'ringing' || !snapshot.error) return;
+  entry.decided = undefined;
+  call.reject();
 }
 
 function hangUp(call: Call): void {

@@ -76,6 +76,7 @@ describe('the system’s call screen', () => {
 
   beforeEach(() => {
     client = new FakeMaskline();
+    client.connection = 'offline';
     reported = [];
     timers = new Map();
     let ids = 0;
@@ -182,8 +183,61 @@ describe('the system’s call screen', () => {
     expect(timer?.milliseconds).toBe(45_000);
     timer?.act();
     expect(reported).toEqual(['incoming b1.1 Asha Rao', 'ended b1.1 timeout']);
-    handlePush(client, { ...PUSH, callId: 'b1.2', expiresAt: '2020-01-01T00:00:00Z' }, bridge);
-    expect([...timers.values()].map(({ milliseconds }) => milliseconds)).toContain(0);
+  });
+
+  it.each([
+    ['2020-01-01T00:00:00Z', 45_000],
+    ['2026-11-21T12:05:00Z', 300_000],
+    ['2030-01-01T00:00:00Z', 600_000],
+  ])('waits no shorter or longer than calls ring, whatever the clock says: %s', (expiresAt, left) => {
+    handlePush(client, { ...PUSH, expiresAt }, bridge);
+    expect([...timers.values()].map(({ milliseconds }) => milliseconds)).toEqual([left]);
+  });
+
+  it('waits anew whenever the connection changes, and only then', () => {
+    const waits = () => [...timers].map(([id, { milliseconds }]) => [id, milliseconds]);
+    handlePush(client, PUSH, bridge);
+    client.connection = 'connecting';
+    client.notify();
+    client.notify();
+    expect(waits()).toEqual([[2, 45_000]]);
+    client.connection = 'online';
+    client.notify();
+    client.call('b2').becomes({ ...INCOMING, callId: 'b2.1' });
+    expect(waits()).toEqual([[3, 10_000]]);
+    client.connection = 'connecting';
+    client.notify();
+    expect(waits()).toEqual([[4, 45_000]]);
+  });
+
+  it('takes a pushed call away at once that is over here already', () => {
+    const call = client.call('b1');
+    call.becomes(INCOMING);
+    call.becomes({ status: 'ended', reason: 'canceled' });
+    handlePush(client, PUSH, bridge);
+    const once = ['incoming b1.1 Asha Rao', 'ended b1.1 canceled'];
+    expect(reported).toEqual([...once, ...once]);
+    expect(timers.size).toBe(0);
+  });
+
+  it.each(['here', 'announced'])('declines a call without a microphone that is answered (%s)', (at) => {
+    const call = client.call('b1');
+    if (at === 'here') call.becomes(INCOMING);
+    else handlePush(client, PUSH, bridge);
+    press({ type: 'answer', callId: 'b1.1' });
+    if (at === 'announced') call.becomes(INCOMING);
+    call.becomes({ error: { code: 'permission_denied', message: '' } });
+    call.notify();
+    expect(call.asked).toEqual(['accept', 'reject rejected']);
+    call.becomes({ status: 'ended', reason: 'rejected' });
+    expect(reported).toEqual(['incoming b1.1 Asha Rao', 'ended b1.1 rejected']);
+  });
+
+  it('leaves a call ringing that was answered in the app without a microphone', () => {
+    const call = client.call('b1');
+    call.becomes({ ...INCOMING, error: { code: 'permission_denied', message: '' } });
+    call.notify();
+    expect(call.asked).toEqual([]);
   });
 
   it('needs no bridge for a push to bring the call', () => {
