@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { leastContrast } from '../support/look.js';
 import { Person, hearEachOther, talk } from '../support/person.js';
 import { plainStack } from '../support/shared.js';
 import { OWNER } from '../support/stack.js';
@@ -65,6 +66,29 @@ test('the call screen is there for as long as the call, however often a browser 
   await ravi.sees('Call ended');
   await ravi.asksToClose(1);
   await ravi.seesNoCall();
+});
+
+test('hints and the mute button can be read over the picture of a video call', async (t) => {
+  const stack = await plainStack();
+  const asha = await Person.at(t, stack, 'user');
+  const ravi = await Person.at(t, stack, 'provider');
+  await talk(asha, ravi);
+  // The demo apps have no video: the call screen's own elements, as it draws them then.
+  await asha.screen.evaluate((dialog) => {
+    const videos = '<div class="maskline-videos"><video class="maskline-remote"></video></div>';
+    dialog.insertAdjacentHTML('afterbegin', videos);
+    const hint = '<p class="maskline-hint">The sound is off.</p>';
+    dialog.querySelector('.maskline-party')!.insertAdjacentHTML('beforeend', hint);
+  });
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await asha.page.emulateMedia({ colorScheme });
+    const hint = await leastContrast(asha.screen.locator('.maskline-hint'));
+    const icon = await leastContrast(asha.screen.locator('[data-action=mute] .maskline-disc'));
+    // WCAG 2.2, 1.4.3 for text and 1.4.11 for icons.
+    assert.ok(hint >= 4.5 && icon >= 3, `${colorScheme}: ${hint} to 1, ${icon} to 1`);
+  }
+  await asha.press('End call');
+  await ravi.sees('Call ended');
 });
 
 test('a visitor’s call without a mouse', async (t) => {

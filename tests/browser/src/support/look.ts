@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import type { AxeResults, RunOptions } from 'axe-core';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 
 import { artifacts } from './files.js';
 
@@ -51,4 +51,37 @@ export async function look(page: Page, name: string): Promise<void> {
   }
   await page.setViewportSize(before);
   await page.emulateMedia({ colorScheme: null });
+}
+
+/** The contrast of an element's colour with its background where that lies over a picture: the less
+ * of that over white and that over black (WCAG 2.2, contrast ratio). */
+export async function leastContrast(element: Locator): Promise<number> {
+  const style = await element.evaluate((one) => {
+    const { color, backgroundColor } = getComputedStyle(one);
+    return { color, backgroundColor };
+  });
+  const [color] = channels(style.color);
+  const [background, alpha] = channels(style.backgroundColor);
+  const contrasts = [0, 255].map((under) => {
+    const seen = background.map((channel) => channel * alpha + under * (1 - alpha));
+    const [dark, light] = [luminance(seen), luminance(color)].sort((a, b) => a - b) as [number, number];
+    return (light + 0.05) / (dark + 0.05);
+  });
+  return Math.min(...contrasts);
+}
+
+/** Of a computed colour: red, green and blue from 0 to 255, and how opaque it is, from 0 to 1. */
+function channels(color: string): [number[], number] {
+  const [red, green, blue, alpha = 1] = (color.match(/[\d.]+/g) ?? []).map(Number);
+  assert.ok(color.startsWith('rgb') && blue !== undefined, color);
+  return [[red!, green!, blue], alpha];
+}
+
+/** WCAG 2.2, relative luminance. */
+function luminance(color: number[]): number {
+  const [red, green, blue] = color.map((channel) => {
+    const share = channel / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }) as [number, number, number];
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
