@@ -9,7 +9,7 @@ import {
 } from '../screen/useCallScreen.js';
 import type { Action, CallView, QualityView } from '../screen/view.js';
 import { ActionIcon } from './icons.js';
-import { type Theme, useTheme } from './theme.js';
+import { type Theme, overPicture, useTheme } from './theme.js';
 
 /** What draws a stream: `RTCView` of react-native-webrtc, given `stream.toURL()`. */
 export interface VideoViewProps {
@@ -32,14 +32,16 @@ export interface CallScreenProps extends CallScreenOptions {
  */
 export function CallScreen(props: CallScreenProps): ReactNode {
   const model = useCallScreen(props, nativeLabels);
-  const theme = useTheme(props.theme);
+  const ownTheme = useTheme(props.theme);
   const announcement = model?.view.announcement;
   useEffect(() => {
     // Live regions are Android's; this is heard on both systems.
     if (announcement !== undefined) AccessibilityInfo.announceForAccessibility(announcement);
   }, [announcement]);
   if (model === undefined) return null;
-  const { view, press } = model;
+  const { view, snapshot, press } = model;
+  const pictured = !!props.VideoView && snapshot.video && !!snapshot.remoteStream;
+  const theme = pictured ? overPicture(ownTheme) : ownTheme;
   const back = () => {
     if (view.phase === 'ended') press('close');
   };
@@ -47,10 +49,10 @@ export function CallScreen(props: CallScreenProps): ReactNode {
     <Modal visible animationType="slide" presentationStyle="fullScreen" onRequestClose={back}>
       <View style={[styles.screen, { backgroundColor: theme.surface }]} accessibilityViewIsModal>
         {props.VideoView && <Videos model={model} VideoView={props.VideoView} />}
-        <Party view={view} theme={theme} />
+        <Party view={view} theme={theme} pictured={pictured} />
         <View style={styles.actions}>
           {view.actions.map((action) => (
-            <ActionButton key={action} action={action} model={model} theme={theme} />
+            <ActionButton key={action} {...{ action, model, theme, pictured }} />
           ))}
         </View>
       </View>
@@ -58,37 +60,53 @@ export function CallScreen(props: CallScreenProps): ReactNode {
   );
 }
 
-function Party({ view, theme }: { view: CallView; theme: Theme }): ReactNode {
+interface PartyProps {
+  view: CallView;
+  theme: Theme;
+  /** It lies over the other party's picture. */
+  pictured: boolean;
+}
+
+function Party({ view, theme, pictured }: PartyProps): ReactNode {
   const quiet = { color: theme.quietText };
   const text = { color: theme.text };
+  const scrim = pictured && [styles.scrim, { backgroundColor: theme.control }];
   return (
     <View style={styles.party}>
-      <View
-        style={[styles.avatar, { backgroundColor: theme.accent }]}
-        importantForAccessibility="no-hide-descendants"
-        accessibilityElementsHidden
-      >
-        {view.initials ? (
-          <Text style={[styles.initials, { color: theme.onAccent }]}>{view.initials}</Text>
-        ) : (
-          <ActionIcon action="accept" color={theme.onAccent} />
+      {!pictured && <Avatar initials={view.initials} theme={theme} />}
+      <View style={[styles.about, scrim]}>
+        <Text style={[styles.name, text]} accessibilityRole="header">
+          {view.name}
+        </Text>
+        {view.service !== undefined && <Text style={[styles.line, quiet]}>{view.service}</Text>}
+        <Text style={[styles.line, quiet]}>{view.status}</Text>
+        <View style={styles.facts}>
+          {view.timer !== undefined && (
+            <Text style={[styles.timer, text]} accessibilityRole="timer">
+              {view.timer}
+            </Text>
+          )}
+          {view.quality && <QualityBars quality={view.quality} theme={theme} />}
+        </View>
+        {view.hint !== undefined && (
+          <Text style={[styles.hint, text, { backgroundColor: theme.control }]}>{view.hint}</Text>
         )}
       </View>
-      <Text style={[styles.name, text]} accessibilityRole="header">
-        {view.name}
-      </Text>
-      {view.service !== undefined && <Text style={[styles.line, quiet]}>{view.service}</Text>}
-      <Text style={[styles.line, quiet]}>{view.status}</Text>
-      <View style={styles.facts}>
-        {view.timer !== undefined && (
-          <Text style={[styles.timer, text]} accessibilityRole="timer">
-            {view.timer}
-          </Text>
-        )}
-        {view.quality && <QualityBars quality={view.quality} theme={theme} />}
-      </View>
-      {view.hint !== undefined && (
-        <Text style={[styles.hint, text, { backgroundColor: theme.control }]}>{view.hint}</Text>
+    </View>
+  );
+}
+
+function Avatar({ initials, theme }: { initials: string; theme: Theme }): ReactNode {
+  return (
+    <View
+      style={[styles.avatar, { backgroundColor: theme.accent }]}
+      importantForAccessibility="no-hide-descendants"
+      accessibilityElementsHidden
+    >
+      {initials ? (
+        <Text style={[styles.initials, { color: theme.onAccent }]}>{initials}</Text>
+      ) : (
+        <ActionIcon action="accept" color={theme.onAccent} />
       )}
     </View>
   );
@@ -115,13 +133,16 @@ interface ActionButtonProps {
   action: Action;
   model: CallScreenModel;
   theme: Theme;
+  /** It lies over the other party's picture. */
+  pictured: boolean;
 }
 
-function ActionButton({ action, model, theme }: ActionButtonProps): ReactNode {
+function ActionButton({ action, model, theme, pictured }: ActionButtonProps): ReactNode {
   const { view, labels, press } = model;
   const isMute = action === 'mute';
   const muted = isMute && view.muted;
   const [back, front] = discColors(action, muted, theme);
+  const scrim = pictured && [styles.labelScrim, { backgroundColor: theme.control }];
   return (
     <Pressable
       style={({ pressed }) => [styles.action, pressed && styles.pressed]}
@@ -133,7 +154,7 @@ function ActionButton({ action, model, theme }: ActionButtonProps): ReactNode {
       <View style={[styles.disc, { backgroundColor: back }]}>
         <ActionIcon action={action} color={front} pressed={muted} />
       </View>
-      <Text style={[styles.label, { color: theme.text }]}>{labels[action]}</Text>
+      <Text style={[styles.label, { color: theme.text }, scrim]}>{labels[action]}</Text>
     </Pressable>
   );
 }
@@ -182,6 +203,8 @@ function Videos({ model, VideoView }: VideosProps): ReactNode {
 const styles = StyleSheet.create({
   screen: { flex: 1, paddingHorizontal: 24, paddingTop: 72, paddingBottom: 56 },
   party: { flex: 1, alignItems: 'center', justifyContent: 'center' },
+  about: { alignItems: 'center' },
+  scrim: { paddingHorizontal: 20, paddingVertical: 14, borderRadius: 20 },
   avatar: {
     width: 112,
     height: 112,
@@ -211,6 +234,7 @@ const styles = StyleSheet.create({
   pressed: { opacity: 0.7 },
   disc: { width: 68, height: 68, borderRadius: 34, alignItems: 'center', justifyContent: 'center' },
   label: { fontSize: 14, marginTop: 8 },
+  labelScrim: { paddingHorizontal: 8, paddingVertical: 2, borderRadius: 8, overflow: 'hidden' },
   remote: { position: 'absolute', top: 0, bottom: 0, left: 0, right: 0 },
   local: { position: 'absolute', top: 48, right: 16, width: 110, height: 150 },
 });

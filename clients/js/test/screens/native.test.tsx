@@ -25,6 +25,18 @@ const buttons = () =>
   screen.queryAllByRole('button').map((element) => element.getAttribute('aria-label'));
 const press = (name: string) => fireEvent.click(screen.getByRole('button', { name }));
 
+const WHITE = 'rgba(255, 255, 255, 1.00)';
+const SCRIM = 'rgba(0, 0, 0, 0.60)';
+
+/** The background that an element has, or lies on. */
+function groundOf(element: Element): string | undefined {
+  for (let one: Element | null = element; one; one = one.parentElement) {
+    const { backgroundColor } = (one as HTMLElement).style;
+    if (backgroundColor) return backgroundColor;
+  }
+  return undefined;
+}
+
 describe('CallScreen', () => {
   it('shows a call from its ringing to its end', () => {
     // Not in StrictMode: the Modal of react-native-web does not survive it.
@@ -78,6 +90,26 @@ describe('CallScreen', () => {
     expect(screen.getByRole('img', { name: 'Fair connection' })).toBeTruthy();
     expect(screen.getByText('mine')).toBeTruthy();
     expect(screen.getByText('theirs')).toBeTruthy();
+  });
+
+  it('has its text white on a scrim, and no initials, over the other’s picture only', () => {
+    render(<CallScreen client={client} VideoView={() => <b>picture</b>} />);
+    become({ ...CONNECTED, audioBlocked: true, video: true, localStream: new MediaStream() });
+    expect(screen.getByText('R')).toBeTruthy();
+    const colorOf = (text: string | RegExp) => screen.getByText(text).style.color;
+    const texts = ['Ravi', 'Bicycle repair', 'Connected', '1:05', /holding/, 'Mute'];
+    expect(texts.map(colorOf)).not.toContain(WHITE);
+
+    become({ remoteStream: new MediaStream() });
+    expect(screen.queryByText('R')).toBeNull();
+    expect(texts.map(colorOf)).toEqual(texts.map(() => WHITE));
+    expect(texts.map((text) => groundOf(screen.getByText(text)))).toEqual(texts.map(() => SCRIM));
+    // Its disc is white now.
+    press('Mute');
+    const mute = screen.getByRole('button', { name: 'Mute' });
+    const [disc, ...icon] = [...mute.querySelectorAll('[style*=background-color]')].map(groundOf);
+    expect(disc).toBe(WHITE);
+    expect(icon).toContain('rgba(0, 0, 0, 1.00)');
   });
 
   it('leaves no subscription behind', () => {
