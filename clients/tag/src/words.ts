@@ -29,6 +29,17 @@ const NOT_REACHED: Partial<Record<EndReason, string>> = {
   unavailable: 'The owner cannot be reached in the app right now.',
 };
 
+const MISSED = 'You missed the owner’s call.';
+
+/** Where the owner called back. */
+const NOT_TAKEN: Partial<Record<EndReason, string>> = {
+  rejected: 'You declined the call.',
+  busy: MISSED,
+  canceled: MISSED,
+  timeout: MISSED,
+  unavailable: MISSED,
+};
+
 const ENDED: Partial<Record<EndReason, string>> = {
   canceled: GIVEN_UP.words,
   timeout: 'The call reached its longest time and has ended.',
@@ -82,11 +93,13 @@ export function noVisit({ code, retryAfter }: NoVisit): View {
   }
 }
 
-function ended({ reason = 'hangup', error, acceptedAt }: CallSnapshot): View {
+function ended({ reason = 'hangup', direction, error, acceptedAt }: CallSnapshot): View {
   if (error) return after(failure(error.code), true);
-  const talked = acceptedAt !== undefined;
-  const unreached = talked ? undefined : NOT_REACHED[reason];
-  if (unreached) return after(unreached, true);
+  if (acceptedAt === undefined) {
+    const outgoing = direction !== 'incoming';
+    const why = (outgoing ? NOT_REACHED : NOT_TAKEN)[reason];
+    if (why) return after(why, outgoing);
+  }
   if (reason === 'failed') return after('The call was lost.', true);
   return after(ENDED[reason] ?? 'The call has ended.', false);
 }

@@ -54,6 +54,20 @@ test('an owner who was not reached is one to telephone', () => {
   assert.equal(new Set(said.map(({ words }) => words)).size, reasons.length);
 });
 
+test('an owner who called back is not said to have been called', () => {
+  const direction = 'incoming';
+  const words = (more) => ended({ direction, ...more }).words;
+  for (const reason of ['rejected', 'busy', 'timeout', 'canceled', 'unavailable']) {
+    const { words, phase, phoneInstead } = ended({ direction, reason });
+    const expected = reason === 'rejected' ? 'You declined the call.' : 'You missed the owner’s call.';
+    assert.deepEqual([words, phase, phoneInstead], [expected, 'after', false], reason);
+  }
+  assert.equal(words({ reason: 'hangup', acceptedAt: 1 }), 'The call has ended.');
+  assert.match(words({ reason: 'timeout', acceptedAt: 1 }), /longest time/);
+  assert.match(words({ reason: 'failed' }), /^The call was lost\. You can call by phone/);
+  assert.match(words({ reason: 'failed', error: { code: 'media_failed' } }), /^The audio did not/);
+});
+
 test('after a talk there is nothing more to offer', () => {
   for (const reason of ['hangup', 'timeout', 'answered_elsewhere']) {
     const { words, phoneInstead } = ended({ reason, acceptedAt: 1, duration: 9 });
