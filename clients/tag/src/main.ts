@@ -24,6 +24,8 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
   const home = telephone.nextSibling;
   let client: Maskline | undefined;
   let call: Call | undefined;
+  /** Until when a call may begin, in milliseconds since 1970. */
+  let openUntil = 0;
   let shown: View['phase'] = 'before';
   /** Counts the clicks: a visit that comes after the person gave up is not used. */
   let attempt = 0;
@@ -51,8 +53,10 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
     call = undefined;
     show(STARTING);
     try {
-      const { token, userId, bookingId, socketUrl } = await askForVisit(web.dataset['visits']!);
+      const visit = await askForVisit(web.dataset['visits']!);
       if (mine !== attempt) return;
+      const { token, userId, bookingId, socketUrl } = visit;
+      openUntil = Date.parse(visit.expiresAt);
       const getToken = () => token;
       client = createMaskline({ socketUrl, apiUrl: location.origin, userId, getToken });
       // From now on the owner can call back, too.
@@ -109,9 +113,14 @@ function offerCalls(web: HTMLElement, phone: HTMLElement): void {
     }
   }
 
-  /** The time counts, and is not read out. */
+  /** The time counts, and is not read out. Once no call can begin any more, a page that was left
+   * open keeps no connection. */
   function tick(): void {
     const { status: at, acceptedAt } = call?.getSnapshot() ?? {};
+    if ((at === 'idle' || at === 'ended') && Date.now() >= openUntil) {
+      client?.close();
+      client = undefined;
+    }
     if (at !== 'connected' || acceptedAt === undefined) return;
     time.textContent = clock(Math.max(0, Math.floor((Date.now() - acceptedAt) / 1000)));
   }

@@ -6,6 +6,8 @@ export interface Visit {
   readonly userId: string;
   readonly bookingId: string;
   readonly socketUrl: string;
+  /** RFC 3339: until when a call may begin. The token holds for longer. */
+  readonly expiresAt: string;
 }
 
 /** Why there is none. */

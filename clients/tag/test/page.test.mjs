@@ -30,9 +30,10 @@ const PAGE = `<main><h1>Van</h1>
 <button class="call web" type="button">Call in the browser</button>
 <p role="status">Free of charge, over the internet.</p>
 </div></main>`;
+const OPEN = 10 * 60_000;
 const VISIT = { token: 't', userId: 'visitor:1', bookingId: 'visit:1', socketUrl: 'wss://s/live' };
 
-let window, calls, clients, answer;
+let window, calls, clients, answer, everySecond;
 
 /** Loads the page with the script, in a browser that can make calls or not. */
 function load(able = true) {
@@ -46,7 +47,7 @@ function load(able = true) {
       calls.push(`${method} ${url}`);
       return answer();
     },
-    setInterval: () => 0,
+    setInterval: (act) => (everySecond = act),
     makeClient,
   });
   const navigator = able ? { mediaDevices: {} } : {};
@@ -83,6 +84,12 @@ function makeClient(options) {
   return client;
 }
 
+/** The server's answer to a request for a visit. */
+const opened = () => {
+  const expiresAt = new Date(Date.now() + OPEN).toISOString();
+  return new Response(JSON.stringify({ ...VISIT, expiresAt }), { status: 201 });
+};
+
 const seen = () => {
   const shown = [...document.querySelectorAll('#phone, #web button')].filter(
     (one) => !one.closest('[hidden]'),
@@ -100,7 +107,7 @@ const press = async (words) => {
 beforeEach(() => {
   calls = [];
   clients = [];
-  answer = () => new Response(JSON.stringify(VISIT), { status: 201 });
+  answer = opened;
 });
 
 test('nothing is offered where there can be no call', () => {
@@ -162,6 +169,37 @@ test('the owner calls back', async () => {
   assert.equal(calls.at(-1), 'accept');
 });
 
+test('a page left open keeps its connection while a call can begin or goes on', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'] });
+  load();
+  await press('Call in the browser');
+  const [client] = clients;
+  const closed = () => calls.filter((what) => what === 'close').length;
+  client.becomes({ status: 'ended', direction: 'outgoing', reason: 'rejected' });
+  t.mock.timers.setTime(OPEN - 1);
+  everySecond();
+  assert.equal(closed(), 0);
+  // The owner calls back in time.
+  client.becomes({ status: 'ringing', direction: 'incoming', reason: undefined });
+  t.mock.timers.setTime(2 * OPEN);
+  for (const status of ['ringing', 'connecting', 'connected']) {
+    client.becomes({ status });
+    everySecond();
+    assert.equal(closed(), 0, status);
+  }
+  client.becomes({ status: 'ended', reason: 'hangup', acceptedAt: 1 });
+  everySecond();
+  assert.equal(closed(), 1);
+  // What comes next has a visit of its own.
+  await press('Call in the browser');
+  everySecond();
+  assert.equal(clients[1].snapshot.status, 'idle');
+  assert.deepEqual([clients.length, closed()], [2, 1]);
+  t.mock.timers.setTime(3 * OPEN);
+  everySecond();
+  assert.equal(closed(), 2);
+});
+
 test('given up before there is a visit', async () => {
   let visit;
   answer = () => new Promise((resolve) => (visit = resolve));
@@ -170,7 +208,7 @@ test('given up before there is a visit', async () => {
   assert.deepEqual([seen(), focused()], [['Cancel'], 'Cancel']);
   await press('Cancel');
   assert.equal(said(), 'You ended the call.');
-  visit(new Response(JSON.stringify(VISIT), { status: 201 }));
+  visit(opened());
   await new Promise((resolve) => setTimeout(resolve));
   assert.deepEqual([clients.length, said()], [0, 'You ended the call.']);
 });
