@@ -57,8 +57,10 @@ interface Known {
 
 /** How long an announced call is waited for, in milliseconds: until its `expiresAt`, within limits
  * because clocks differ; once the client is online, for what its `join` brings. Those of `call.ts`
- * for a call that rings. */
-const WAIT = { least: 45_000, most: 600_000, asked: 10_000 };
+ * for a call that rings. `probed` comes on top where the client was online before the push, which
+ * is sent where the server reaches no device: the socket has died, and so long it may take until
+ * that is noticed (5 s) and another one is there (10 s). */
+const WAIT = { least: 45_000, most: 600_000, asked: 10_000, probed: 15_000 };
 
 const systemClock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'> = {
   now: () => Date.now(),
@@ -130,10 +132,10 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     if (entry.decided === 'end') call.reject();
   };
 
-  const wait = (callId: string, entry: Known) => {
+  const wait = (callId: string, entry: Known, asked = WAIT.asked) => {
     const { until = 0 } = entry;
     // The server says of what rings here, and nothing of what has stopped ringing before.
-    const left = client.connection === 'online' ? WAIT.asked : Math.max(0, until - clock.now());
+    const left = client.connection === 'online' ? asked : Math.max(0, until - clock.now());
     clock.clearTimeout(entry.timer);
     entry.timer = clock.setTimeout(() => end(callId, 'timeout'), left);
   };
@@ -178,7 +180,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
       const entry = { connected: false, until: now + left };
       known.set(callId, entry);
       ui.reportIncoming({ callId, bookingId, peerName: callerName, video: false });
-      wait(callId, entry);
+      wait(callId, entry, WAIT.asked + WAIT.probed);
       // It may be over here already: pushes come late.
       follow();
     },

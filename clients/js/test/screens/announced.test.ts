@@ -22,8 +22,8 @@ let bridge: CallUiBridge;
 let press: (event: CallUiEvent) => void;
 let said: string[];
 
-/** A push reaches a phone whose clock is that far ahead, in milliseconds. */
-function pushed(skew = 0): void {
+/** A phone whose clock is that far ahead, in milliseconds. */
+function phone(skew = 0): void {
   clock = fakeClock(START + skew);
   said = [];
   FakeSocket.all = [];
@@ -56,6 +56,15 @@ function pushed(skew = 0): void {
     },
   };
   bridge = bridgeCallUi(client, ui, clock);
+}
+
+/** Such a phone gets the push while it is not connected. */
+function pushed(skew = 0): void {
+  phone(skew);
+  push();
+}
+
+function push(): void {
   handlePush(client, { type: 'call.incoming', userId: 'ravi', ...CALL, ...EXPIRES }, bridge);
 }
 
@@ -113,6 +122,30 @@ describe('a call that a push has announced', () => {
     await join();
     await clock.pass(MUCH_LATER);
     expect(said).toEqual(['0 s: rings', '10.5 s: ended timeout']);
+  });
+
+  it('rings once where the push finds a socket that has died unnoticed', async () => {
+    phone();
+    client.connect();
+    await join();
+    push();
+    await clock.pass(5_000);
+    const sockets = FakeSocket.all.length;
+    await clock.pass(9_000);
+    FakeSocket.all.at(-1)!.welcome();
+    FakeSocket.all.at(-1)!.tell('call:incoming', RINGS);
+    await clock.pass(20_000);
+    expect([sockets, said]).toEqual([2, ['0.5 s: rings']]);
+  });
+
+  it('falls silent where the push comes to a client that is online, and nothing else', async () => {
+    phone();
+    client.connect();
+    const socket = await join();
+    push();
+    socket.answer('ping', 'pong');
+    await clock.pass(MUCH_LATER);
+    expect(said).toEqual(['0.5 s: rings', '25.5 s: ended timeout']);
   });
 
   it('is declined where it is answered and the microphone is refused', async () => {
