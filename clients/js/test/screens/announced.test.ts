@@ -1,10 +1,14 @@
-// A call that a push has announced, on the system's screen: with the client itself, and a server that
-// says no more than the real one does.
+// A call that a push has announced, on the system's screen: with the client itself, and a server
+// that says no more than the real one does.
 
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { createMaskline } from '../../src/index.js';
-import { type CallUiBridge, type CallUiEvent, bridgeCallUi } from '../../src/react-native/callUi.js';
+import {
+  type CallUiBridge,
+  type CallUiEvent,
+  bridgeCallUi,
+} from '../../src/react-native/callUi.js';
 import { handlePush } from '../../src/react-native/push.js';
 import type { Maskline } from '../../src/types.js';
 import { type FakeClock, fakeClock } from '../clock.js';

@@ -189,7 +189,7 @@ describe('the system’s call screen', () => {
     ['2020-01-01T00:00:00Z', 45_000],
     ['2026-11-21T12:05:00Z', 300_000],
     ['2030-01-01T00:00:00Z', 600_000],
-  ])('waits no shorter or longer than calls ring, whatever the clock says: %s', (expiresAt, left) => {
+  ])('waits no shorter or longer than calls ring, whatever the clock: %s', (expiresAt, left) => {
     handlePush(client, { ...PUSH, expiresAt }, bridge);
     expect([...timers.values()].map(({ milliseconds }) => milliseconds)).toEqual([left]);
   });
@@ -220,7 +220,7 @@ describe('the system’s call screen', () => {
     expect(timers.size).toBe(0);
   });
 
-  it.each(['here', 'announced'])('declines a call without a microphone that is answered (%s)', (at) => {
+  it.each(['here', 'announced'])('declines an answered call without a microphone (%s)', (at) => {
     const call = client.call('b1');
     if (at === 'here') call.becomes(INCOMING);
     else handlePush(client, PUSH, bridge);
