@@ -69,10 +69,11 @@ function lookAt(ended: Map<Device, Set<string>>) {
     if (snapshot.callId === before.snapshot.callId && isLive(snapshot) && version < before.version) {
       throw new Error('a version went back');
     }
-    const connected = device.world.devices.filter(
-      (one) => one.state.snapshot.status === 'connected',
+    // One that was not told of the end yet, and whose peer is gone, will find that out.
+    const talking = device.world.devices.filter(
+      ({ state, peer }) => state.snapshot.status === 'connected' && peer?.up,
     );
-    const calls = new Set(connected.map((one) => one.state.snapshot.callId));
+    const calls = new Set(talking.map((one) => one.state.snapshot.callId));
     if (calls.size > 1) throw new Error(`connected to different calls: ${[...calls]}`);
   };
 }
