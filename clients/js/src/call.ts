@@ -143,8 +143,9 @@ const REPEAT_OFFER = 4_000;
 const FLUSH = [50, 500, 3_000];
 const FLUSH_LAST = 10_000;
 const MEASURE = 5_000;
-/** By the server's clock it rings until `expiresAt`; ours may be wrong. */
-const RING = { least: 45_000, most: 600_000, grace: 15_000, asked: 10_000 };
+/** By the server's clock it rings until `expiresAt`; ours may be wrong. Milliseconds; `asked`: once
+ * online, for what `join` brings of a call that is known from before. */
+export const RING = { least: 45_000, most: 600_000, grace: 15_000, asked: 10_000 };
 const EARLY_CANDIDATES = 200;
 const CALLS_REMEMBERED = 8;
 

@@ -71,11 +71,7 @@ impl Function for CallLog {
             let problem = format_args!("must be a whole number from 0 to {LONGEST}");
             return Err(Error::field("duration", problem));
         }
-        if body
-            .call_id
-            .as_ref()
-            .is_some_and(|id| id.len() > LONGEST_ID)
-        {
+        if body.id().is_some_and(|id| id.len() > LONGEST_ID) {
             let problem = format_args!("must have at most {LONGEST_ID} bytes");
             return Err(Error::field("callId", problem));
         }
@@ -111,10 +107,14 @@ impl Function for CallLog {
 }
 
 impl Body {
+    /// The id that it gives the call.
+    fn id(&self) -> Option<&str> {
+        self.call_id.as_deref().filter(|id| !id.is_empty())
+    }
+
     /// Whether it is about a call that was reported before, by either party.
     fn names(&self, call: &AppCall) -> bool {
-        let id = self.call_id.as_deref().filter(|id| !id.is_empty());
-        id.is_some() && id == call.reported_id.as_deref()
+        self.id().is_some() && self.id() == call.reported_id.as_deref()
     }
 }
 
@@ -122,7 +122,7 @@ impl CallLog {
     /// The call that the report names, if it is one of ours.
     async fn named(&self, body: &Body, user: &str, now: Timestamp) -> Result<Option<Row>, Error> {
         // An app may have ids of its own.
-        let id = body.call_id.as_deref().and_then(|id| id.parse().ok());
+        let id = body.id().and_then(|id| id.parse().ok());
         let Some(id) = id.filter(|id: &AppCallId| id.booking == body.booking_id) else {
             return Ok(None);
         };
@@ -145,7 +145,7 @@ impl CallLog {
         };
         let call = AppCall::start(booking, seq, body.caller_type, "", None, &times, now);
         AppCall {
-            reported_id: body.call_id.clone(),
+            reported_id: body.id().map(str::to_owned),
             ..call.reported(status, body.duration, now)
         }
     }

@@ -7,7 +7,7 @@
 //! | a write loses against another | the act is applied to what the winner left |
 //! | the store | the client gets an `error` frame; nothing is told that is not stored |
 //! | the store, asked whom a stored call is to ring | as if nobody were online: the push hook, or `unavailable` |
-//! | a post | logged; the device asks again with `join` |
+//! | a post | logged; a call that it was to ring for rings on; the device asks again with `join` |
 //! | a post, because the connection is gone | it is removed, the frame goes to the user's other devices, and a party who held the call by it counts as gone |
 //! | the queue | logged; the deadline counts at the next read |
 

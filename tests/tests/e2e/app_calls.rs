@@ -618,7 +618,9 @@ async fn a_relayed_frame_costs_one_read() {
             caller.send("callOffer", offer.clone()).await;
             receiver.event("call:offer").await;
         }
-        let seen = tap.take();
+        // What others do to the end of what they began before is not counted.
+        let mut seen = tap.take();
+        seen.retain(|seen| seen.function == "ws-relay");
         assert_eq!(seen.len(), 5, "{seen:?}");
         let half = |seen: &maskline_local::tap::Seen| (seen.units - 0.5).abs() < 1e-9;
         assert!(seen.iter().all(half) || !counts_units, "{seen:?}");

@@ -1,7 +1,7 @@
 /** The system's own call screen: CallKit on iOS, Telecom (ConnectionService) on Android, by way of
  * react-native-callkeep or the like. */
 
-import { isLive } from '../call.js';
+import { RING, isLive } from '../call.js';
 import type { Call, CallSnapshot, Clock, EndReason, Maskline } from '../types.js';
 import type { IncomingPush } from './push.js';
 
@@ -55,12 +55,10 @@ interface Known {
   timer?: unknown;
 }
 
-/** How long an announced call is waited for, in milliseconds: until its `expiresAt`, within limits
- * because clocks differ; once the client is online, for what its `join` brings. Those of `call.ts`
- * for a call that rings. `probed` comes on top where the client was online before the push, which
- * is sent where the server reaches no device: the socket has died, and so long it may take until
- * that is noticed (5 s) and another one is there (10 s). */
-const WAIT = { least: 45_000, most: 600_000, asked: 10_000, probed: 15_000 };
+/** On top of what is waited for a call after `join`, where the client was online before the push,
+ * milliseconds: a push is sent where the server reaches no device, so the socket has died, and so
+ * long it may take until that is noticed (5 s) and another one is there (10 s). */
+const PROBED = 15_000;
 
 const systemClock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'> = {
   now: () => Date.now(),
@@ -132,7 +130,7 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
     if (entry.decided === 'end') call.reject();
   };
 
-  const wait = (callId: string, entry: Known, asked = WAIT.asked) => {
+  const wait = (callId: string, entry: Known, asked = RING.asked) => {
     const { until = 0 } = entry;
     // The server says of what rings here, and nothing of what has stopped ringing before.
     const left = client.connection === 'online' ? asked : Math.max(0, until - clock.now());
@@ -176,11 +174,11 @@ export function bridgeCallUi(client: Maskline, ui: CallUi, clock = systemClock):
       if (known.has(push.callId)) return;
       const { callId, bookingId, callerName, expiresAt } = push;
       const now = clock.now();
-      const left = Math.min(Math.max(WAIT.least, expiresAt - now), WAIT.most);
+      const left = Math.min(Math.max(RING.least, expiresAt - now), RING.most);
       const entry = { connected: false, until: now + left };
       known.set(callId, entry);
       ui.reportIncoming({ callId, bookingId, peerName: callerName, video: false });
-      wait(callId, entry, WAIT.asked + WAIT.probed);
+      wait(callId, entry, RING.asked + PROBED);
       // It may be over here already: pushes come late.
       follow();
     },
